@@ -1,0 +1,190 @@
+"""What a source is: a reader of one published data set, with its card.
+
+A source knows the published layout and nothing else. It lists its rows without decoding files, and reads
+one row at a time. Splitting, fitting on the training split, caching and collating happen elsewhere.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from zoo.contract import Sample
+from zoo.errors import DataError, SpecError
+from zoo.registry import Registry
+
+
+@dataclass(frozen=True)
+class RawModality:
+    """A modality as a source gives it, before a Processor makes tensors of one shape.
+
+    Attributes:
+        name: modality name, such as ``"xray"``.
+        kind: one of zoo.contract.MODALITY_KINDS. The raw values of ``Sample.inputs[name]`` are, by kind:
+            image: numpy (H, W) or (H, W, 3), uint8 (0..255) or float32 in ``unit``;
+            signal: numpy float32 (C, T) in ``unit``;
+            dna and protein: str of upper-case letters;
+            expression: numpy float32 (G,) in ``unit``;
+            text: str;
+            tabular: dict column -> float | str | None (None where unknown), the same columns in every row.
+        unit: physical unit, such as "HU", "uV", "counts".
+        sampling_rate: in Hz, for signals.
+        features: names of channels, genes or columns, where known.
+    """
+
+    name: str
+    kind: str
+    unit: str = ""
+    sampling_rate: float = 0.0
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RawTask:
+    """A task as a source labels it.
+
+    Attributes:
+        name: task name, such as ``"disease"``. Sources that use one name share one task: classes are joined.
+        kind: one of zoo.contract.TASK_KINDS. The raw values of ``Sample.targets[name]`` are, by kind:
+            classification and ordinal: str, one of ``classes`` (ordinal: in increasing order);
+            multilabel: dict label -> 0 | 1, only the labels that are known;
+            regression: dict target -> float, only the targets that are known;
+            structure: numpy float32 (L, 4), x, y, z in angstrom and 1 for resolved residues (else 0);
+            vqa: str, the normalised answer (the answer vocabulary is fitted on the training split).
+        classes: classes, labels or targets that can occur; () for structure and vqa.
+        modalities: modalities of this source that may inform the task; () means all of them.
+        reads: the modality whose tokens the head reads (structure: protein; vqa: question).
+        unit: unit of the targets.
+    """
+
+    name: str
+    kind: str
+    classes: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    reads: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class SourceCard:
+    """What is known of a data set.
+
+    Attributes:
+        title: its published title.
+        modalities, tasks: what its rows can hold.
+        licence: as published; "not stated" where it is not.
+        access: "open", "registration", "credentialed", "simulated" or "packaged" (ships with a dependency).
+        citation: authors, title, venue, year.
+        where: where to get it, in words a user can act on.
+        layout: the expected files below the source's folder.
+        caution: known pitfalls; "" for none.
+    """
+
+    title: str
+    modalities: tuple[RawModality, ...]
+    tasks: tuple[RawTask, ...]
+    licence: str
+    access: str
+    citation: str
+    where: str
+    layout: str
+    caution: str = ""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the rows come from a simulator."""
+        return self.access == "simulated"
+
+
+INDEX_COLUMNS = ("id", "subject", "group", "stratum", "split")
+
+
+class Source(ABC):
+    """Read one published data set.
+
+    A subclass is decorated with ``@SOURCES.register``, sets ``card`` in ``__init__`` (or on the class),
+    takes only keyword arguments, and implements ``_index`` and ``read``. Nothing is read before ``open``.
+
+    Args:
+        folder: the source's folder below the root that ``open`` gets; absolute paths are taken as they are.
+    """
+
+    card: SourceCard
+
+    def __init__(self, *, folder: str = "") -> None:
+        self.folder = folder
+        self.path = Path(folder)
+        self._table: pd.DataFrame | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the source in tables: the class name."""
+        return type(self).__name__
+
+    def open(self, root: Path | str | None = None) -> None:
+        """Find the files below ``root`` and build ``index``.
+
+        Raises:
+            DataError: the folder or a file is missing (with where to get it and what is expected), or no row.
+        """
+        if self._table is not None:
+            return
+        if self.folder:
+            self.path = Path(root or ".") / self.folder
+            if not self.path.exists():
+                raise DataError(
+                    f"{self.name}: the folder does not exist. Expected below it: {self.card.layout}. "
+                    f"Get it: {self.card.where}. Point --data.root at the folder that holds '{self.folder}'",
+                    file=self.path,
+                )
+        table = self._index()
+        missing = [c for c in INDEX_COLUMNS if c not in table.columns]
+        if missing:
+            raise SpecError(f"{self.name}: its index lacks the columns {missing}")
+        if table.empty:
+            raise DataError(f"{self.name}: no rows found. Expected: {self.card.layout}", file=self.path)
+        repeated = table["id"][table["id"].duplicated()]
+        if len(repeated):
+            raise DataError(f"{self.name}: the id '{repeated.iloc[0]}' occurs twice", file=self.path)
+        self._table = table.sort_values("id", kind="stable").reset_index(drop=True)
+
+    @property
+    def index(self) -> pd.DataFrame:
+        """One line a row, sorted by id. Columns:
+
+        id: unique and stable (a relative file name, an accession), never a position in a listing;
+        subject: join key: rows of different sources with the same non-empty subject become one sample;
+        group: rows with the same non-empty group never cross a split (patient, lesion, image, sequence);
+        stratum: what splits are stratified by (usually the class), "" for nothing;
+        split: "train", "val", "test" where the publisher fixed it, else "";
+        and any columns of the source's own, such as file names, which ``read`` may use.
+        """
+        if self._table is None:
+            raise SpecError(f"{self.name} is not open; call open(root) first")
+        return self._table
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @abstractmethod
+    def _index(self) -> pd.DataFrame:
+        """Build the index from the files, without decoding samples."""
+
+    @abstractmethod
+    def read(self, row: int) -> Sample:
+        """Read line ``row`` of ``index``: raw inputs, raw targets, and group codes (see ``group_names``).
+
+        Raises:
+            DataError: the file is unreadable, a value is not finite, or a label is outside the classes;
+                names the file and the row.
+        """
+
+    def group_names(self) -> dict[str, tuple[str, ...]]:
+        """Group column -> names behind the integer codes of ``Sample.groups``; {} for none."""
+        return {}
+
+
+SOURCES: Registry[Source] = Registry("source")

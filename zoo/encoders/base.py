@@ -1,0 +1,65 @@
+"""What an encoder is: a module that maps the packed rows of one modality to tokens."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from zoo.contract import ModalitySpec, Tokens
+from zoo.errors import SpecError
+from zoo.registry import Registry
+
+
+class Encoder(nn.Module, ABC):
+    """Map (N, *spec.shape) to Tokens with values (N, L, dim), mask (N, L) and pooled (N, dim).
+
+    N may be 0. A subclass names the modality kinds it takes in ``kinds``, calls
+    ``super().__init__(spec, dim)``, and implements ``embed`` and ``forward``.
+
+    Args:
+        spec: the modality.
+        dim: D, the width of the tokens.
+    """
+
+    kinds: tuple[str, ...] = ()
+
+    def __init__(self, spec: ModalitySpec, dim: int) -> None:
+        super().__init__()
+        if spec.kind not in self.kinds:
+            raise SpecError(
+                f"{type(self).__name__} takes modalities of kind {self.kinds}, but '{spec.name}' is of kind "
+                f"'{spec.kind}'"
+            )
+        self.spec = spec
+        self.dim = dim
+
+    @abstractmethod
+    def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, *shape) to shallow token embeddings (N, L, dim) and mask (N, L), before any trunk.
+
+        This is what EarlyFusion reads: patches, k-mers, genes, words, without deep layers.
+        """
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tokens:
+        """Map (N, *shape) to Tokens."""
+
+    def embed_parameters(self) -> Iterable[nn.Parameter]:
+        """The parameters that ``embed`` uses; the rest is frozen out of an early-fusion model."""
+        probe: dict[int, nn.Parameter] = {}
+        dtype = torch.long if self.spec.is_integer else torch.float32
+        x = torch.ones((1, *self.spec.shape), dtype=dtype, device=next(self.parameters()).device)
+        with torch.enable_grad():
+            values, _ = self.embed(x)
+            params = [p for p in self.parameters() if p.requires_grad]
+            grads = torch.autograd.grad(values.sum(), params, allow_unused=True)
+        for p, g in zip(params, grads, strict=True):
+            if g is not None:
+                probe[id(p)] = p
+        return list(probe.values())
+
+
+ENCODERS: Registry[Encoder] = Registry("encoder")

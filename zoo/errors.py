@@ -1,0 +1,50 @@
+"""The errors that a user can cause. Each message states what is wrong, what was given, and the fix."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """Base of every error that the zoo raises on purpose."""
+
+
+class SpecError(ZooError, ValueError):
+    """A modality, task, batch or configuration contradicts itself."""
+
+
+class UnknownNameError(ZooError, ValueError):
+    """A name that nothing is registered or known under."""
+
+
+class DataError(ZooError, ValueError):
+    """A file or a row that cannot be used. Carries the file and the row where they are known."""
+
+    def __init__(self, message: str, *, file: object | None = None, row: object | None = None) -> None:
+        where = "".join(
+            [f" [file: {file}]" if file is not None else "", f" [row: {row}]" if row is not None else ""]
+        )
+        super().__init__(message + where)
+        self.file = file
+        self.row = row
+
+
+class MissingExtraError(ZooError, ImportError):
+    """An optional library is not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"this needs the library '{library}': pip install -e '.[{extra}]'")
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """Build the error for an unknown name, with the nearest known one.
+
+    >>> str(unknown_name("fusion", "LateFusoin", ["LateFusion", "GatedFusion"]))
+    "unknown fusion 'LateFusoin'; did you mean 'LateFusion'? known: GatedFusion, LateFusion"
+    """
+    names = sorted(set(known))
+    lowered = {n.lower(): n for n in reversed(names)}
+    near = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
+    hint = f"; did you mean '{lowered[near[0]]}'?" if near else ";"
+    return UnknownNameError(f"unknown {what} '{name}'{hint} known: {', '.join(names) or 'none'}")

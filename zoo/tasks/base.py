@@ -1,0 +1,110 @@
+"""What a task kind is: head, per-sample loss, prediction, combination and metrics, kept together."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo.contract import TaskSpec, Tokens
+from zoo.errors import SpecError
+from zoo.registry import Registry
+
+
+class Head(nn.Module, ABC):
+    """Map a stream vector z (N, D), and the tokens of the modality that the task reads, to logits (N, ...)."""
+
+    @abstractmethod
+    def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
+        """Return logits of N rows. ``tokens`` holds the same N rows; None where the task reads nothing."""
+
+
+class TaskKind(ABC):
+    """Everything that depends on the kind of a task. Holds no parameters; heads are made by ``head``.
+
+    Predictions and targets given to the metric methods are CPU tensors of all evaluated rows.
+    """
+
+    kind: str = ""
+    primary: str = ""
+    """Name of the metric that tables show; a key of what ``metrics`` returns. Higher is better."""
+
+    def __init__(self, spec: TaskSpec) -> None:
+        if spec.kind != self.kind:
+            raise SpecError(f"{type(self).__name__} handles kind '{self.kind}', but '{spec.name}' is '{spec.kind}'")
+        self.spec = spec
+
+    @abstractmethod
+    def head(self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0) -> Head:
+        """Make a head for stream width ``dim`` and width ``token_dim`` of the tokens that the task reads.
+
+        ``hidden`` is the width of a hidden layer, 0 for none.
+        """
+
+    @abstractmethod
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the (N,) per-sample losses, in float32."""
+
+    @abstractmethod
+    def predict(self, logits: Tensor) -> Tensor:
+        """Map logits to predictions: probabilities, values or coordinates."""
+
+    @abstractmethod
+    def combine(self, predictions: Tensor, weights: Tensor, voting: bool = False) -> Tensor:
+        """Combine predictions (S, N, ...) of S streams under weights (S, N) that sum to 1 over S (late fusion)."""
+
+    @abstractmethod
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
+        """Return every metric of this kind. NaN where a metric is undefined on these rows."""
+
+    def row_scores(self, prediction: Tensor, target: Tensor) -> Tensor | None:
+        """(N,) scores whose mean is the primary metric, or None where it is not a mean over rows."""
+        return None
+
+    def primary_value(self, prediction: Tensor, target: Tensor) -> float:
+        """The primary metric alone."""
+        scores = self.row_scores(prediction, target)
+        return float(scores.double().mean()) if scores is not None else self.metrics(prediction, target)[self.primary]
+
+    @abstractmethod
+    def constant(self, train_target: Tensor, n: int) -> Tensor:
+        """Predictions (n, ...) of the best constant fitted on training targets: majority, prevalence or mean."""
+
+    @abstractmethod
+    def chance(self, train_target: Tensor, n: int, generator: np.random.Generator) -> Tensor:
+        """Predictions (n, ...) of a guesser that knows only which classes exist in the training targets."""
+
+
+TASKS: Registry[TaskKind] = Registry("task kind")
+"""Task kinds by ``spec.kind``."""
+
+
+def task_kind(spec: TaskSpec) -> TaskKind:
+    """Make the TaskKind of ``spec``."""
+    import zoo.tasks  # noqa: F401  (registers the kinds)
+
+    return TASKS.get(spec.kind)(spec)
+
+
+def bootstrap_interval(
+    kind: TaskKind, prediction: Tensor, target: Tensor, *, resamples: int = 500, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the primary metric over rows (Efron 1979).
+
+    Returns:
+        (low, high); (nan, nan) for no rows.
+    """
+    n = len(target)
+    if n == 0:
+        return float("nan"), float("nan")
+    generator = np.random.default_rng(seed)
+    scores = kind.row_scores(prediction, target)
+    values = np.empty(resamples)
+    for i in range(resamples):
+        pick = torch.from_numpy(generator.integers(0, n, n))
+        values[i] = float(scores[pick].mean()) if scores is not None else kind.primary_value(prediction[pick], target[pick])
+    tail = 100 * (1 - level) / 2
+    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return float(low), float(high)
