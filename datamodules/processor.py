@@ -29,17 +29,27 @@ class Processor(ABC):
     def fit(self, raw: RawModality, values: Sequence[Any]) -> None:
         """Learn vocabularies, scales and shapes from raw training values (at least one)."""
 
+    def admit(self, values: Sequence[Any]) -> None:
+        """Make room for rows outside training: look at their sizes, and at nothing else.
+
+        Given the raw values of the other splits where ``fits`` is set; most processors need nothing.
+        """
+
     @abstractmethod
     def spec(self, raw: RawModality) -> ModalitySpec:
         """The spec of the tensors; called after ``fit``."""
 
     @abstractmethod
-    def __call__(self, value: Any, generator: np.random.Generator | None = None) -> Tensor:
-        """Map one raw value to a tensor. ``generator`` is given in training only, for augmentation.
+    def __call__(self, value: Any) -> Tensor:
+        """Map one raw value to a tensor of the spec's shape, the same each time.
 
         Raises:
             DataError: the value is not finite, empty, or of a shape that cannot be brought to the spec's.
         """
+
+    def augment(self, value: Tensor, generator: np.random.Generator) -> Tensor:
+        """Return a random variant of a processed tensor (training only); the tensor itself by default."""
+        return value
 
 
 PROCESSORS: Registry[Processor] = Registry("processor of kind")

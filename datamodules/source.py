@@ -182,6 +182,14 @@ class Source(ABC):
                 names the file and the row.
         """
 
+    def peek(self, row: int) -> Sample:
+        """Like ``read``, but an input that is dear to decode may be None: it is there, and not decoded.
+
+        Labels, groups and the cheap inputs (text, tables) are as in ``read``. Every row is peeked at once
+        when data are set up, so a source of images overrides this.
+        """
+        return self.read(row)
+
     def group_names(self) -> dict[str, tuple[str, ...]]:
         """Group column -> names behind the integer codes of ``Sample.groups``; {} for none."""
         return {}

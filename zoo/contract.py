@@ -200,7 +200,7 @@ class Batch:
         return len(self.ids)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
-        changed = {
+        changed: dict[str, Any] = {
             f.name: {k: function(v) for k, v in getattr(self, f.name).items()}
             for f in fields(self)
             if f.name != "ids"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -78,6 +79,14 @@ class Fusion(nn.Module, ABC):
     def voting(self) -> bool:
         """Whether predictions are combined by votes instead of averages."""
         return False
+
+    @property
+    def trains_combination(self) -> bool:
+        """Whether ``stream_weights`` is learned, and so needs a loss on the combined prediction."""
+        return False
+
+    def bind(self, tasks: Sequence[str]) -> None:
+        """Learn the names of the tasks; called once after construction. Most fusions need nothing."""
 
 
 def scatter(values: Tensor, present: Tensor) -> Tensor:

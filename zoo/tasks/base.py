@@ -36,6 +36,11 @@ class TaskKind(ABC):
             raise SpecError(f"{type(self).__name__} handles kind '{self.kind}', but '{spec.name}' is '{spec.kind}'")
         self.spec = spec
 
+    @property
+    def floor(self) -> float:
+        """The primary metric of a guesser: 1 / classes for accuracies, .5 for AUROC, 0 for correlation."""
+        return 0.0
+
     @abstractmethod
     def head(self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0) -> Head:
         """Make a head for stream width ``dim`` and width ``token_dim`` of the tokens that the task reads.
@@ -54,6 +59,16 @@ class TaskKind(ABC):
     @abstractmethod
     def combine(self, predictions: Tensor, weights: Tensor, voting: bool = False) -> Tensor:
         """Combine predictions (S, N, ...) of S streams under weights (S, N) that sum to 1 over S (late fusion)."""
+
+    def combination_loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(N,) losses of combined predictions, by which LateFusion learns its weights.
+
+        Here: the negative log of the probability given to the target. Kinds that predict no class
+        probabilities override it.
+        """
+        known = target >= 0
+        picked = prediction.gather(1, target.clamp_min(0).unsqueeze(1)).squeeze(1)
+        return -(picked.clamp_min(1e-8).log() * known)
 
     @abstractmethod
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:

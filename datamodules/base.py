@@ -1,0 +1,187 @@
+"""What all data modules share: options, the pipeline behind them, and the loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+
+import lightning as L
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from datamodules.mixture import MixtureSampler, ResumableLoader, SequentialSampler
+from datamodules.pipeline import OnError, Pipeline
+from datamodules.processor import Processor
+from datamodules.source import Source
+from datamodules.splits import FRACTIONS, SPLITS
+from zoo.contract import ModalitySpec, TaskSpec, collate
+from zoo.errors import SpecError
+
+
+class BaseDataModule(L.LightningDataModule):
+    """Serve packed batches of one or several sources.
+
+    Args:
+        sources: readers of data sets; see ``datamodules.sources``.
+        root: folder below which the sources' folders lie.
+        modalities: names of the modalities to keep; None keeps all.
+        tasks: names of the tasks to keep; None keeps all.
+        processors: modality name or kind -> processor, where the default of the kind does not fit.
+        batch_size: rows a step and rank.
+        eval_batch_size: the same for validation, test and prediction; 0 takes batch_size.
+        fractions: shares of train, val and test, where the publisher fixed none.
+        seed: of the split, the order of rows and the augmentation.
+        temperature: 1 draws sources by their size, larger values more evenly.
+        homogeneous: draw each training batch from one source.
+        num_workers: worker processes of each loader.
+        max_answers: size of the answer vocabulary of a vqa task.
+        on_error: what to do with a row that cannot be used: "raise", or "skip" it, count it and print it.
+        augment: apply the processors' augmentation to training rows.
+        cache: keep processed rows in memory.
+        predict_split: which split ``predict`` goes through.
+    """
+
+    kind: str = ""
+    """Where it is set, only modalities of this kind are kept."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        root: str | None = None,
+        modalities: Sequence[str] | None = None,
+        tasks: Sequence[str] | None = None,
+        processors: Mapping[str, Processor] | None = None,
+        batch_size: int = 64,
+        eval_batch_size: int = 0,
+        fractions: tuple[float, float, float] = FRACTIONS,
+        seed: int = 0,
+        temperature: float = 1.0,
+        homogeneous: bool = False,
+        num_workers: int = 0,
+        max_answers: int = 500,
+        on_error: OnError = "raise",
+        augment: bool = True,
+        cache: bool = True,
+        predict_split: str = "test",
+    ) -> None:
+        super().__init__()
+        if root is not None and not Path(root).is_dir():
+            raise SpecError(f"data.root '{root}' is not a folder; give the folder that holds the sources' folders")
+        if predict_split not in SPLITS:
+            raise SpecError(f"predict_split '{predict_split}' is unknown; splits: {SPLITS}")
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or batch_size
+        self.seed = seed
+        self.temperature = temperature
+        self.homogeneous = homogeneous
+        self.num_workers = num_workers
+        self.predict_split = predict_split
+        self._make_pipeline = partial(
+            Pipeline,
+            list(sources),
+            root=root,
+            kind=self.kind,
+            modalities=list(modalities) if modalities is not None else None,
+            tasks=list(tasks) if tasks is not None else None,
+            processors=processors,
+            fractions=fractions,
+            seed=seed,
+            max_answers=max_answers,
+            on_error=on_error,
+            augment=augment,
+            cache=cache,
+        )
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """Sources opened, joined, split and fitted; built when it is first asked for."""
+        return self._make_pipeline()
+
+    @property
+    def modality_specs(self) -> list[ModalitySpec]:
+        """The modalities, as a model needs them."""
+        return self.pipeline.modality_specs
+
+    @property
+    def task_specs(self) -> list[TaskSpec]:
+        """The tasks, as a model needs them."""
+        return self.pipeline.task_specs
+
+    def setup(self, stage: str) -> None:
+        """Build the pipeline, and print what there is to learn from."""
+        if not hasattr(self, "_announced") and (self.trainer is None or self.trainer.is_global_zero):
+            self._announced = True
+            self.print_summary()
+
+    def print_summary(self) -> None:
+        """Print rows per source and split, and what was skipped."""
+        table = Table(title="data")
+        for column in ("source", *SPLITS, "modalities", "tasks"):
+            table.add_column(column, justify="right" if column in SPLITS else "left")
+        for line in self.pipeline.summary():
+            table.add_row(
+                line["source"] + (" (simulated)" if line["simulated"] else ""),
+                *(str(line[s]) for s in SPLITS),
+                ", ".join(line["modalities"]),
+                ", ".join(line["tasks"]),
+            )
+        console = Console()
+        console.print(table)
+        for source in self.pipeline.sources:
+            for reason, count in sorted(getattr(source, "skipped", {}).items()):
+                console.print(f"left out by {source.name}: {count} x {reason}", markup=False)
+        if self.pipeline.skipped:
+            console.print(f"skipped {sum(self.pipeline.skipped.values())} rows (on_error: skip):", markup=False)
+            for reason, count in self.pipeline.skipped.most_common(20):
+                console.print(f"  {count} x {reason}", markup=False)
+
+    def _world(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 1, 0
+        return self.trainer.world_size, self.trainer.global_rank
+
+    def _loader(self, sampler: MixtureSampler | SequentialSampler) -> ResumableLoader:
+        pipe = self.pipeline
+        return ResumableLoader(
+            pipe.dataset,
+            sampler,
+            partial(collate, modalities=pipe.modality_specs, tasks=pipe.task_specs),
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Mixed or homogeneous batches of the training split."""
+        world, rank = self._world()
+        sampler = MixtureSampler(
+            self.pipeline.rows_by_source("train"),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            temperature=self.temperature,
+            homogeneous=self.homogeneous,
+            num_replicas=world,
+            rank=rank,
+        )
+        return self._loader(sampler)
+
+    def _sequential(self, split: str) -> ResumableLoader:
+        world, rank = self._world()
+        rows = self.pipeline.rows[split]
+        return self._loader(
+            SequentialSampler(rows, batch_size=self.eval_batch_size, num_replicas=world, rank=rank)
+        )
+
+    def val_dataloader(self) -> ResumableLoader:
+        """The validation split, in order."""
+        return self._sequential("val")
+
+    def test_dataloader(self) -> ResumableLoader:
+        """The test split, in order."""
+        return self._sequential("test")
+
+    def predict_dataloader(self) -> ResumableLoader:
+        """The split that ``predict_split`` names, in order."""
+        return self._sequential(self.predict_split)

@@ -1,0 +1,271 @@
+"""Safe reading of the files that published data sets consist of: images, tables, npz archives and JSON lists.
+
+Every function raises DataError that names the file and says what to do. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from PIL import Image, ImageOps
+
+from zoo.errors import DataError, unknown_name
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+"""Suffixes, in lower case, of the image files that a folder is searched for."""
+
+ImageArray = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+"""(H, W) or (H, W, 3), uint8 in 0..255, or float32 for images of more than 8 bits."""
+
+_BROKEN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_BROKEN_ARCHIVE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def require_file(path: Path, hint: str = "") -> Path:
+    """Return ``path`` if it is a file.
+
+    Raises:
+        DataError: there is no such file; ``hint`` says where it comes from.
+    """
+    if not path.is_file():
+        raise DataError(f"the file is missing{'; ' + hint if hint else '; restore it from the data set'}", file=path)
+    return path
+
+
+def read_image(path: Path) -> ImageArray:
+    """Decode a JPEG or PNG.
+
+    Greyscale files give (H, W), all others (H, W, 3) in RGB; transparency is dropped, and an EXIF orientation is
+    applied, as viewers do. Files of 16 or 32 bits give float32 in the file's own units.
+
+    Raises:
+        DataError: the file is missing, is not an image, or is cut short.
+    """
+    require_file(path)
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode in ("L", "1"):
+                return np.array(image.convert("L"), dtype=np.uint8)
+            if image.mode == "F" or image.mode.startswith("I"):
+                return np.array(image, dtype=np.float32)
+            return np.array(image.convert("RGB"), dtype=np.uint8)
+    except _BROKEN_IMAGE as error:
+        raise DataError(
+            f"the image cannot be decoded ({type(error).__name__}: {str(error).replace(str(path), path.name)}); "
+            "expected a complete JPEG or PNG file: copy it again from the data set",
+            file=path,
+        ) from error
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a comma-separated table of strings, "" where a cell is empty, that has at least ``columns``.
+
+    Raises:
+        DataError: the file is missing, is not a table in UTF-8, has no rows or ragged ones, or lacks a column (the
+            message names the nearest one).
+    """
+    require_file(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            lines = [line for line in csv.reader(handle, strict=True) if line]
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        raise DataError(
+            f"the table cannot be read ({type(error).__name__}: {error}); expected comma-separated UTF-8 text with "
+            f"the columns {list(columns)}",
+            file=path,
+        ) from error
+    if len(lines) < 2:
+        raise DataError(f"the table has no rows; expected the columns {list(columns)} and a line a row", file=path)
+    header = [name.strip() for name in lines[0]]
+    for column in columns:
+        if header.count(column) != 1:
+            hint = unknown_name("column", column, header) if column not in header else f"'{column}' occurs twice"
+            raise DataError(
+                f"the table lacks a column or repeats one: {hint}; it must have {list(columns)}", file=path
+            )
+    for row, line in enumerate(lines[1:]):
+        if len(line) != len(header):
+            raise DataError(
+                f"the row has {len(line)} cells and the header {len(header)}; quote cells that hold commas",
+                file=path,
+                row=row,
+            )
+    return pd.DataFrame(lines[1:], columns=header, dtype=str)
+
+
+def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every array of an npz archive, from the headers alone.
+
+    Raises:
+        DataError: the file is missing or is not an npz archive.
+    """
+    require_file(path)
+    shapes: dict[str, tuple[int, ...]] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(".npy"):
+                    with archive.open(name) as handle:
+                        version = np.lib.format.read_magic(handle)
+                        one = version == (1, 0)
+                        read = np.lib.format.read_array_header_1_0 if one else np.lib.format.read_array_header_2_0
+                        shapes[name.removesuffix(".npy")] = tuple(read(handle)[0])
+    except _BROKEN_ARCHIVE as error:
+        raise _broken_npz(path, error) from error
+    return shapes
+
+
+def read_npz(path: Path, key: str) -> npt.NDArray[Any]:
+    """Read one array of an npz archive, without unpickling.
+
+    Raises:
+        DataError: the file is missing, broken, lacks ``key``, or the array holds Python objects.
+    """
+    require_file(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if key in archive.files:
+                return np.asarray(archive[key])
+            raise DataError(f"the archive has no array '{key}'; it has {sorted(archive.files)}", file=path)
+    except DataError:
+        raise
+    except _BROKEN_ARCHIVE as error:
+        raise _broken_npz(path, error) from error
+
+
+def _broken_npz(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"the npz archive cannot be read ({type(error).__name__}: {error}); expected plain arrays saved by "
+        "numpy.savez, none of Python objects: download it again",
+        file=path,
+    )
+
+
+def read_json_rows(path: Path, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Read a JSON list of objects, each of which has at least ``keys``.
+
+    Raises:
+        DataError: the file is missing, is not JSON, is not a list of objects, or a row lacks a key.
+    """
+    require_file(path)
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
+        raise DataError(f"not valid JSON ({error}); copy the file again from the data set", file=path) from error
+    if not isinstance(rows, list) or not rows:
+        raise DataError(f"expected a JSON list of objects with the keys {list(keys)}", file=path)
+    for position, row in enumerate(rows):
+        lacking = [k for k in keys if not isinstance(row, dict) or k not in row]
+        if lacking:
+            raise DataError(
+                f"the row lacks the keys {lacking}; each row must have {list(keys)}", file=path, row=position
+            )
+    return rows
+
+
+def image_files(folder: Path) -> list[str]:
+    """List the names of the image files directly in ``folder``, sorted; hidden files do not count.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError("the folder is missing; restore it from the data set", file=folder)
+    names = (e.name for e in os.scandir(folder) if e.is_file())
+    return sorted(n for n in names if not n.startswith(".") and n.lower().endswith(IMAGE_SUFFIXES))
+
+
+def require_listed(folder: Path, names: Iterable[str], table: Path) -> None:
+    """Check that every name in a table is a file of ``folder``, with one look at the folder.
+
+    Raises:
+        DataError: a file is missing; counts all that are and names the first with its row in the table.
+    """
+    there = {e.name for e in os.scandir(folder)} if folder.is_dir() else set()
+    listed = list(names)
+    absent = [(row, n) for row, n in enumerate(listed) if n not in there]
+    if absent:
+        row, name = absent[0]
+        raise DataError(
+            f"{len(absent)} of the {len(listed)} images that '{table.name}' lists are not in the folder "
+            f"'{folder.name}', the first is '{name}'; add them or remove their rows",
+            file=folder / name,
+            row=row,
+        )
+
+
+def content_keys(paths: Sequence[Path]) -> list[str]:
+    """Return one key a file: byte-identical files share a key of their content, files without a twin have "".
+
+    Only files of equal size are read.
+    """
+    sizes: dict[int, list[int]] = {}
+    for i, path in enumerate(paths):
+        sizes.setdefault(require_file(path).stat().st_size, []).append(i)
+    keys = [""] * len(paths)
+    for members in sizes.values():
+        digests = [sha256(paths[i].read_bytes()).hexdigest()[:16] for i in members] if len(members) > 1 else []
+        for i, digest in zip(members, digests, strict=False):
+            if digests.count(digest) > 1:
+                keys[i] = f"content:{digest}"
+    return keys
+
+
+def merge_groups(groups: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Join groups that share a key other than ""; each joined group takes the name that sorts first.
+
+    >>> merge_groups(["anna", "ben", "ben", "cleo"], ["x", "x", "y", ""])
+    ['anna', 'anna', 'anna', 'cleo']
+    """
+    parent = {g: g for g in groups}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    first: dict[str, str] = {}
+    for group, key in zip(groups, keys, strict=True):
+        if key:
+            low, high = sorted((root(group), root(first.setdefault(key, group))))
+            parent[high] = low
+    return [root(g) for g in groups]
+
+
+def whole_number(text: str, low: int, high: int, what: str, *, file: Path, row: object) -> int:
+    """Parse a whole number between ``low`` and ``high``.
+
+    Raises:
+        DataError: it is not a number, not whole, or out of range.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not (low <= value <= high and value == int(value)):
+        raise DataError(f"{what} must be a whole number from {low} to {high}, got {text!r}", file=file, row=row)
+    return int(value)
+
+
+def one_of(value: str, allowed: Sequence[str], what: str, *, file: Path, row: object) -> str:
+    """Return ``value`` if it is allowed.
+
+    Raises:
+        DataError: it is not; lists what is.
+    """
+    if value not in allowed:
+        raise DataError(f"{what} {value!r} is unknown; allowed: {', '.join(map(repr, allowed))}", file=file, row=row)
+    return value

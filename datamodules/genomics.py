@@ -1,0 +1,176 @@
+"""DNA sequences become integer codes: A=1, C=2, G=3, T=4, N=5 and 0 for padding at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from datamodules.base import BaseDataModule
+from datamodules.processor import PROCESSORS, Processor
+from datamodules.source import RawModality
+from zoo.contract import NUCLEOTIDES, PAD, ModalitySpec
+from zoo.errors import DataError, SpecError
+
+AMBIGUITY = "RYSWKMBDHVN"
+"""IUPAC codes for more than one nucleotide (NC-IUB, Nucleic Acids Research 13:3021, 1985); all become N."""
+
+_TABLE = np.zeros(256, dtype=np.int64)
+for _letter in AMBIGUITY + AMBIGUITY.lower():
+    _TABLE[ord(_letter)] = NUCLEOTIDES.index("N") + 1
+for _code, _letter in enumerate(NUCLEOTIDES, start=1):
+    _TABLE[[ord(_letter), ord(_letter.lower())]] = _code
+_COMPLEMENT = np.array([PAD, 4, 3, 2, 1, 5], dtype=np.int64)
+
+
+def encode_dna(sequence: str) -> npt.NDArray[np.int64]:
+    """Map a DNA sequence to its (L,) codes.
+
+    Lower-case letters (soft-masked repeats) count as their upper-case ones, IUPAC ambiguity codes as N.
+
+    Raises:
+        DataError: the sequence is empty, not a string, or holds other characters (U of RNA is one of them).
+
+    >>> encode_dna("ACGTN").tolist(), encode_dna("aRg").tolist()
+    ([1, 2, 3, 4, 5], [1, 5, 3])
+    """
+    if not isinstance(sequence, str) or not sequence:
+        raise DataError(f"a DNA sequence must be a non-empty string, got {sequence!r}; drop the row or fill it in")
+    raw = np.frombuffer(sequence.encode("ascii", errors="replace"), dtype=np.uint8)
+    codes: npt.NDArray[np.int64] = _TABLE[raw]
+    if not codes.all():
+        where = int(np.argmin(codes != 0))
+        bad = sorted({sequence[i] for i in np.flatnonzero(codes == 0)})
+        raise DataError(
+            f"a DNA sequence holds {bad}, the first at position {where}, which are not nucleotides; allowed are "
+            f"ACGT, the IUPAC ambiguity codes {AMBIGUITY} and their lower-case letters (write U of RNA as T)"
+        )
+    return codes
+
+
+def decode_dna(codes: Tensor | npt.NDArray[np.int64]) -> str:
+    """Map (L,) codes back to letters, without the padding.
+
+    Raises:
+        DataError: a code is outside 0..5.
+
+    >>> decode_dna(torch.tensor([1, 4, 5, 0]))
+    'ATN'
+    """
+    values = [int(c) for c in codes]
+    if any(c < 0 or c > len(NUCLEOTIDES) for c in values):
+        raise DataError(f"DNA codes lie in 0..{len(NUCLEOTIDES)}, got {sorted(set(values))}")
+    return "".join(NUCLEOTIDES[c - 1] for c in values if c != PAD)
+
+
+def reverse_complement(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the (L,) codes of the other strand, read 5' to 3'. Padding must have been left out.
+
+    >>> decode_dna(reverse_complement(encode_dna("AACGN")))
+    'NCGTT'
+    """
+    return _COMPLEMENT[codes[::-1]]
+
+
+def pad_codes(codes: npt.NDArray[np.int64], length: int, truncate: bool, what: str) -> Tensor:
+    """Bring (L,) codes to (length,): padding at the end, or the first ``length`` codes where asked.
+
+    Raises:
+        DataError: there are more codes than ``length`` and ``truncate`` is off.
+    """
+    if len(codes) > length and not truncate:
+        raise DataError(
+            f"{what} of length {len(codes)} exceeds the length {length} of this processor; set max_length to at "
+            f"least {len(codes)}, or truncate=true to keep the first {length} letters"
+        )
+    out = torch.full((length,), PAD, dtype=torch.long)
+    kept = np.ascontiguousarray(codes[:length])
+    out[: len(kept)] = torch.from_numpy(kept)
+    return out
+
+
+@PROCESSORS.register_as("dna")
+class DNAProcessor(Processor):
+    """Turn a DNA string into (L,) codes.
+
+    Args:
+        max_length: L; 0 takes the longest sequence (with ``truncate``: of the training split).
+        truncate: keep the first L letters of longer sequences; off, they are refused.
+        reverse_complement: in training, read the other strand half of the time. Off by default, since the
+            strand carries meaning for promoters and splice sites.
+        substitute: probability that a known letter is replaced, in training, by one of the other three.
+    """
+
+    kind = "dna"
+    fits = True
+
+    def __init__(
+        self,
+        *,
+        max_length: int = 0,
+        truncate: bool = False,
+        reverse_complement: bool = False,
+        substitute: float = 0.0,
+    ) -> None:
+        if max_length < 0:
+            raise SpecError(
+                f"DNAProcessor: max_length must be 0 (longest training sequence) or more, got {max_length}"
+            )
+        if not 0.0 <= substitute <= 1.0:
+            raise SpecError(f"DNAProcessor: substitute is a probability in [0, 1], got {substitute}")
+        self.max_length = max_length
+        self.truncate = truncate
+        self.reverse_complement = reverse_complement
+        self.substitute = substitute
+        self.fits = max_length == 0
+        self.length = max_length
+
+    def fit(self, raw: RawModality, values: Sequence[Any]) -> None:
+        """Take the length of the longest training sequence where ``max_length`` is 0."""
+        if self.max_length:
+            return
+        if not len(values):
+            raise DataError(f"modality '{raw.name}': no training sequence to take the length from; set max_length")
+        self.length = max(len(encode_dna(v)) for v in values)
+
+    def admit(self, values: Sequence[Any]) -> None:
+        """Lengthen L to the longest of ``values`` where neither ``max_length`` nor ``truncate`` says otherwise."""
+        if not self.max_length and not self.truncate:
+            self.length = max([self.length, *(len(v) for v in values)])
+
+    def spec(self, raw: RawModality) -> ModalitySpec:
+        """The spec: shape (L,)."""
+        return ModalitySpec(raw.name, self.kind, (self._fitted(),))
+
+    def __call__(self, value: Any) -> Tensor:
+        """Map a string to (L,) codes, torch.long, with 0 at the end."""
+        return pad_codes(encode_dna(value), self._fitted(), self.truncate, "a DNA sequence")
+
+    def augment(self, value: Tensor, generator: np.random.Generator) -> Tensor:
+        """Return (L,) codes of the other strand, or with substitutions, where those are asked for."""
+        if not self.reverse_complement and self.substitute == 0.0:
+            return value
+        codes: npt.NDArray[np.int64] = value.numpy()[: int((value != PAD).sum())]
+        if self.reverse_complement and generator.random() < 0.5:
+            codes = reverse_complement(codes)
+        if self.substitute > 0.0:
+            known = codes < NUCLEOTIDES.index("N") + 1
+            change = known & (generator.random(len(codes)) < self.substitute)
+            other = (codes - 1 + generator.integers(1, 4, len(codes))) % 4 + 1
+            codes = np.where(change, other, codes)
+        return pad_codes(codes, len(value), False, "a DNA sequence")
+
+    def _fitted(self) -> int:
+        if not self.length:
+            raise SpecError("DNAProcessor is not fitted: call fit with training sequences, or set max_length")
+        return self.length
+
+
+class GenomicsDataModule(BaseDataModule):
+    """Serve DNA sequences alone: of the sources, the modalities of kind 'dna'. Takes every option of BaseDataModule."""
+
+    kind = "dna"

@@ -1,0 +1,201 @@
+"""Which rows the next batch draws: a mixture over sources, deterministic, resumable and split over ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from zoo.contract import Batch, Sample
+from zoo.errors import SpecError
+
+Key = tuple[int, int]
+"""(row, epoch): what a dataset is asked for; the randomness of a sample is a function of it."""
+
+
+def _apportion(weights: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.int64]:
+    """Divide ``total`` by ``weights`` with largest remainders; every positive weight gets at least one if it can.
+
+    >>> _apportion(np.array([0.5, 0.3, 0.2]), 5).tolist()
+    [3, 1, 1]
+    """
+    exact = weights / weights.sum() * total
+    counts = np.floor(exact).astype(np.int64)
+    for k in np.argsort(-(exact - counts), kind="stable")[: total - counts.sum()]:
+        counts[k] += 1
+    while total >= len(weights) and (counts == 0).any():
+        counts[np.argmax(counts)] -= 1
+        counts[np.argmin(counts)] += 1
+    return counts
+
+
+class MixtureSampler:
+    """Plan the batches of an epoch.
+
+    Source s is drawn with probability proportional to n_s^(1 / temperature): 1 visits each row once an
+    epoch, larger values even the sources out. Every batch is full: the last is filled from the beginning
+    of the next pass. All ranks make the same plan of global batches (batch_size x num_replicas rows) and
+    take disjoint parts of it, so they run the same number of steps, and one process with the same global
+    batch sees the same rows.
+
+    Args:
+        rows: for each source, its row numbers.
+        batch_size: rows a rank.
+        seed: of the plan; an epoch is a function of (seed, epoch).
+        temperature: see above; > 0.
+        homogeneous: draw each batch from one source.
+        num_replicas, rank: of the process group.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[npt.NDArray[np.int64]],
+        *,
+        batch_size: int,
+        seed: int = 0,
+        temperature: float = 1.0,
+        homogeneous: bool = False,
+        num_replicas: int = 1,
+        rank: int = 0,
+    ) -> None:
+        self.rows = [np.asarray(r, dtype=np.int64) for r in rows if len(r)]
+        if not self.rows:
+            raise SpecError("the training split has no row; check the fractions and the sources")
+        if temperature <= 0:
+            raise SpecError(f"temperature must be > 0, got {temperature}")
+        if batch_size < 1:
+            raise SpecError(f"batch_size must be at least 1, got {batch_size}")
+        self.batch_size = batch_size
+        self.seed = seed
+        self.temperature = temperature
+        self.homogeneous = homogeneous
+        self.num_replicas = num_replicas
+        self.rank = rank
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch to plan; Lightning calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        total = sum(len(r) for r in self.rows)
+        return -(-total // (self.batch_size * self.num_replicas))
+
+    def _stream(self, source: int, count: int) -> npt.NDArray[np.int64]:
+        """``count`` rows of a source: permutations of it, one after another."""
+        rows = self.rows[source]
+        passes = [
+            np.random.default_rng([self.seed, self.epoch, source, k]).permutation(rows)
+            for k in range(-(-count // len(rows)))
+        ]
+        return np.concatenate(passes)[:count] if passes else rows[:0]
+
+    def plan(self) -> npt.NDArray[np.int64]:
+        """(steps, batch_size * num_replicas) rows of every global batch of the epoch."""
+        wide = self.batch_size * self.num_replicas
+        steps = len(self)
+        sizes = np.array([len(r) for r in self.rows], dtype=float)
+        weights = sizes ** (1.0 / self.temperature)
+        generator = np.random.default_rng([self.seed, self.epoch, 2**31])
+        units = steps if self.homogeneous else steps * wide
+        order = generator.permutation(np.repeat(np.arange(len(self.rows)), _apportion(weights, units)))
+        labels = np.repeat(order, wide) if self.homogeneous else order
+        flat = np.empty(steps * wide, dtype=np.int64)
+        for source in range(len(self.rows)):
+            where = labels == source
+            flat[where] = self._stream(source, int(where.sum()))
+        return flat.reshape(steps, wide)
+
+    def batches(self, start: int = 0) -> Iterator[list[Key]]:
+        """Yield this rank's batches from number ``start`` on."""
+        for batch in self.plan()[start:]:
+            yield [(int(row), self.epoch) for row in batch[self.rank :: self.num_replicas]]
+
+
+class SequentialSampler:
+    """Go through rows once, in order, each on one rank; ranks run the same number of (maybe empty) batches."""
+
+    def __init__(
+        self, rows: npt.NDArray[np.int64], *, batch_size: int, num_replicas: int = 1, rank: int = 0
+    ) -> None:
+        self.rows = np.asarray(rows, dtype=np.int64)
+        self.batch_size = batch_size
+        self.num_replicas = num_replicas
+        self.rank = rank
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // (self.batch_size * self.num_replicas))
+
+    def batches(self, start: int = 0) -> Iterator[list[Key]]:
+        """Yield this rank's batches from number ``start`` on."""
+        wide = self.batch_size * self.num_replicas
+        for step in range(start, len(self)):
+            part = self.rows[step * wide : (step + 1) * wide]
+            yield [(int(row), -1) for row in part[self.rank :: self.num_replicas]]
+
+
+class ResumableLoader:
+    """Iterate over collated batches, and resume in the middle of an epoch.
+
+    Lightning stores ``state_dict`` in every checkpoint. After ``load_state_dict`` the next iteration
+    yields the batches that remained. Workers never influence what a batch holds, and making an iterator
+    draws nothing from the global random state.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Sample],
+        sampler: MixtureSampler | SequentialSampler,
+        collate: Callable[[Sequence[Sample]], Batch],
+        *,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        self.dataset = dataset
+        self.sampler = sampler
+        self.batch_sampler = None  # Lightning asks every loader for it
+        self.collate = collate
+        self.num_workers = num_workers
+        self.pin_memory = pin_memory
+        self._served = 0
+        self._start = 0
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        start, self._start = self._start, 0
+        self._served = start
+        loader: DataLoader[Any] = DataLoader(
+            self.dataset,
+            batch_sampler=_Once(self.sampler.batches(start)),
+            collate_fn=self.collate,
+            num_workers=self.num_workers,
+            pin_memory=self.pin_memory,
+            generator=torch.Generator().manual_seed(0),
+        )
+        for batch in loader:
+            self._served += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Batches served in the current epoch; 0 between epochs."""
+        return {"served": self._served % max(len(self), 1)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin the next iteration behind the batches that were served."""
+        self._start = int(state["served"])
+
+
+class _Once:
+    """Give a generator of batches the one method that a DataLoader needs."""
+
+    def __init__(self, batches: Iterator[list[Key]]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return self._batches

@@ -1,0 +1,124 @@
+"""Protein sequences become integer codes: A=1 ... Y=20, X=21 and 0 for padding at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from datamodules.base import BaseDataModule
+from datamodules.genomics import pad_codes
+from datamodules.processor import PROCESSORS, Processor
+from datamodules.source import RawModality
+from zoo.contract import AMINO_ACIDS, PAD, ModalitySpec
+from zoo.errors import DataError, SpecError
+
+NON_STANDARD = "UOBZJX"
+"""Letters that all become X: selenocysteine, pyrrolysine, the ambiguity codes B, Z and J, and unknown."""
+
+_TABLE = np.zeros(256, dtype=np.int64)
+for _letter in NON_STANDARD:
+    _TABLE[ord(_letter)] = AMINO_ACIDS.index("X") + 1
+for _code, _letter in enumerate(AMINO_ACIDS, start=1):
+    _TABLE[ord(_letter)] = _code
+
+
+def encode_protein(sequence: str) -> npt.NDArray[np.int64]:
+    """Map a protein sequence of upper-case letters to its (L,) codes; U, O, B, Z, J and X become X.
+
+    Raises:
+        DataError: the sequence is empty, not a string, or holds other characters (gaps, stops, lower case).
+
+    >>> encode_protein("ACY").tolist(), encode_protein("UX").tolist()
+    ([1, 2, 20], [21, 21])
+    """
+    if not isinstance(sequence, str) or not sequence:
+        raise DataError(
+            f"a protein sequence must be a non-empty string, got {sequence!r}; drop the row or fill it in"
+        )
+    raw = np.frombuffer(sequence.encode("ascii", errors="replace"), dtype=np.uint8)
+    codes: npt.NDArray[np.int64] = _TABLE[raw]
+    if not codes.all():
+        where = int(np.argmin(codes != 0))
+        bad = sorted({sequence[i] for i in np.flatnonzero(codes == 0)})
+        raise DataError(
+            f"a protein sequence holds {bad}, the first at position {where}, which are not amino acids; allowed "
+            f"are the upper-case letters {AMINO_ACIDS[:-1]} and {NON_STANDARD} (gaps and '*' must be removed)"
+        )
+    return codes
+
+
+def decode_protein(codes: Tensor | npt.NDArray[np.int64]) -> str:
+    """Map (L,) codes back to letters, without the padding.
+
+    Raises:
+        DataError: a code is outside 0..21.
+
+    >>> decode_protein(encode_protein("MKU"))
+    'MKX'
+    """
+    values = [int(c) for c in codes]
+    if any(c < 0 or c > len(AMINO_ACIDS) for c in values):
+        raise DataError(f"protein codes lie in 0..{len(AMINO_ACIDS)}, got {sorted(set(values))}")
+    return "".join(AMINO_ACIDS[c - 1] for c in values if c != PAD)
+
+
+@PROCESSORS.register_as("protein")
+class ProteinProcessor(Processor):
+    """Turn a protein string into (L,) codes.
+
+    Targets of structure tasks are brought to the same L by whoever collates them: padded at the end, and
+    with ``truncate`` cut to the first L residues.
+
+    Args:
+        max_length: L; 0 takes the longest sequence (with ``truncate``: of the training split).
+        truncate: keep the first L residues of longer sequences; off, they are refused.
+    """
+
+    kind = "protein"
+    fits = True
+
+    def __init__(self, *, max_length: int = 0, truncate: bool = False) -> None:
+        if max_length < 0:
+            raise SpecError(
+                f"ProteinProcessor: max_length must be 0 (longest training sequence) or more, got {max_length}"
+            )
+        self.max_length = max_length
+        self.truncate = truncate
+        self.fits = max_length == 0
+        self.length = max_length
+
+    def fit(self, raw: RawModality, values: Sequence[Any]) -> None:
+        """Take the length of the longest training sequence where ``max_length`` is 0."""
+        if self.max_length:
+            return
+        if not len(values):
+            raise DataError(f"modality '{raw.name}': no training sequence to take the length from; set max_length")
+        self.length = max(len(encode_protein(v)) for v in values)
+
+    def admit(self, values: Sequence[Any]) -> None:
+        """Lengthen L to the longest of ``values`` where neither ``max_length`` nor ``truncate`` says otherwise."""
+        if not self.max_length and not self.truncate:
+            self.length = max([self.length, *(len(v) for v in values)])
+
+    def spec(self, raw: RawModality) -> ModalitySpec:
+        """The spec: shape (L,)."""
+        return ModalitySpec(raw.name, self.kind, (self._fitted(),))
+
+    def __call__(self, value: Any) -> Tensor:
+        """Map a string to (L,) codes, torch.long, with 0 at the end."""
+        return pad_codes(encode_protein(value), self._fitted(), self.truncate, "a protein sequence")
+
+    def _fitted(self) -> int:
+        if not self.length:
+            raise SpecError("ProteinProcessor is not fitted: call fit with training sequences, or set max_length")
+        return self.length
+
+
+class ProteinDataModule(BaseDataModule):
+    """Serve protein sequences and structures alone: of the sources, the modalities of kind 'protein'. Takes every option of BaseDataModule."""
+
+    kind = "protein"

@@ -1,0 +1,91 @@
+"""Brain tumour classification from single MRI slices."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from datamodules.files import content_keys, image_files, read_image
+from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
+from zoo.contract import Sample
+from zoo.errors import DataError
+
+CLASSES = {
+    "no_tumor": "no_tumor",
+    "glioma_tumor": "glioma",
+    "meningioma_tumor": "meningioma",
+    "pituitary_tumor": "pituitary",
+}
+"""Folder -> class."""
+
+
+@SOURCES.register
+class BrainTumorMRI(Source):
+    """Read MRI slices with a glioma, a meningioma, a pituitary tumour or none.
+
+    The published Testing folder is the split "test"; Training is to be split into train and val. Byte-identical
+    files share a group, and ``skipped`` counts the Training files that are also in Testing.
+
+    Args:
+        folder: folder of ``Training`` and ``Testing`` below the root.
+        drop_leaks: leave Training files that are byte-identical to a Testing file out of the index. False
+            lists them too, in one group with their twins.
+
+    Attributes:
+        skipped: reason -> number of files that were left out.
+    """
+
+    def __init__(self, *, folder: str = "brain_tumor_mri", drop_leaks: bool = True) -> None:
+        super().__init__(folder=folder)
+        self.drop_leaks = drop_leaks
+        self.skipped: dict[str, int] = {}
+        self.card = SourceCard(
+            title="Brain Tumor Classification (MRI)",
+            modalities=(RawModality("mri", "image"),),
+            tasks=(RawTask("brain_tumor", "classification", tuple(CLASSES.values()), ("mri",)),),
+            licence="not stated",
+            access="open",
+            citation="Bhuvaji, Kadam, Bhumkar, Dedge, Kanchan, Brain Tumor Classification (MRI), Kaggle, 2020",
+            where="the authors' repository SartajBhuvaji/Brain-Tumor-Classification-DataSet, or Kaggle",
+            layout="{Training,Testing}/{no_tumor,glioma_tumor,meningioma_tumor,pituitary_tumor}/*.jpg",
+            caution="No patient identifiers: slices of one patient may lie on both sides of a split. In the full "
+            "publication 64 files are byte-identical between Training and Testing, most of them no_tumor.",
+        )
+
+    def _index(self) -> pd.DataFrame:
+        files = []
+        for part, split in (("Training", ""), ("Testing", "test")):
+            found = (
+                {p.name for p in (self.path / part).iterdir() if p.is_dir()} if (self.path / part).is_dir() else set()
+            )
+            if found != set(CLASSES):
+                raise DataError(
+                    f"the folders of classes must be {sorted(CLASSES)}; missing: {sorted(set(CLASSES) - found)}, "
+                    f"unknown: {sorted(found - set(CLASSES))}",
+                    file=self.path / part,
+                )
+            for name, label in CLASSES.items():
+                files += [(f"{part}/{name}/{f}", label, split) for f in image_files(self.path / part / name)]
+        if not files:
+            return pd.DataFrame(columns=["id", "subject", "group", "stratum", "split"])
+        table = pd.DataFrame(files, columns=["id", "label", "split"])
+        keys = content_keys([self.path / f for f in table["id"]])
+        table = table.assign(subject="", group=keys, stratum=table["label"])
+        tested = set(table["group"][(table["split"] == "test") & (table["group"] != "")])
+        leaks = (table["split"] == "") & table["group"].isin(tested) & self.drop_leaks
+        self.skipped = {"Training file is byte-identical to a Testing file": int(leaks.sum())}
+        return table[~leaks]
+
+    def peek(self, row: int) -> Sample:
+        """Return the label of a row, without its image."""
+        table = self.index
+        return Sample(str(table["id"].iloc[row]), {"mri": None}, {"brain_tumor": str(table["label"].iloc[row])})
+
+    def read(self, row: int) -> Sample:
+        """Read the image and the label of a row.
+
+        Raises:
+            DataError: the image cannot be decoded.
+        """
+        sample = self.peek(row)
+        sample.inputs["mri"] = read_image(self.path / sample.id)
+        return sample

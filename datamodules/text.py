@@ -1,0 +1,298 @@
+"""Texts become word-piece codes; the vocabulary is learned from the training texts alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from datamodules.base import BaseDataModule
+from datamodules.processor import PROCESSORS, Processor
+from datamodules.source import RawModality
+from zoo.contract import PAD, ModalitySpec
+from zoo.errors import DataError, SpecError
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+"""Codes 0 to 4 of every vocabulary that is trained here."""
+_UNK, _CLS, _SEP = 1, 2, 3
+
+
+def read_strings(path: Path, columns: Sequence[str], source: str) -> pd.DataFrame:
+    """Read a csv with a header into stripped strings; nothing is taken for a missing value.
+
+    Args:
+        path: the file, UTF-8. Empty lines are no rows; row 1 is the header.
+        columns: columns that must be there.
+        source: name of the source, for messages.
+
+    Raises:
+        DataError: the file is missing, is not a csv, has a row of another length than the header, or lacks
+            a column.
+    """
+    if not path.is_file():
+        raise DataError(f"{source}: the file '{path.name}' is missing; put the published file there", file=path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            rows = [row for row in csv.reader(handle, strict=True) if row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{source}: this is not a readable csv ({error}); fetch it again", file=path) from error
+    header = [name.strip() for name in rows[0]] if rows else []
+    missing = [c for c in columns if c not in header]
+    if missing:
+        raise DataError(
+            f"{source}: '{path.name}' lacks the columns {missing}; its first line has {header}. Fetch the published "
+            "file, whose first line names them",
+            file=path,
+        )
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise DataError(
+                f"{source}: a row has {len(row)} fields, but the header has {len(header)}; mend or remove it",
+                file=path,
+                row=number,
+            )
+    return pd.DataFrame([[field.strip() for field in row] for row in rows[1:]], columns=header, dtype=object)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep the tokenizers library on one thread, so that loader workers may fork afterwards."""
+    name = "TOKENIZERS_PARALLELISM"
+    before = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _front(lowercase: bool) -> tuple[Any, Any]:
+    """Make the normaliser and pre-tokenizer of BERT (Devlin et al., NAACL 2019)."""
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+
+    return BertNormalizer(lowercase=lowercase, strip_accents=lowercase), BertPreTokenizer()
+
+
+def train_wordpiece(texts: Sequence[str], vocab_size: int, lowercase: bool = True) -> list[str]:
+    """Learn a WordPiece vocabulary (Wu et al., arXiv 1609.08144), the same in every run and process.
+
+    The library numbers the pieces of the alphabet in the order of a hash table, which differs between runs,
+    so they are given to it in sorted order. The most frequent characters that fit into half of the vocabulary
+    are its alphabet; words with others become [UNK].
+
+    Returns:
+        At most ``vocab_size`` tokens in the order of their codes; the special tokens come first.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.trainers import WordPieceTrainer
+
+    normalizer, splitter = _front(lowercase)
+    words: Counter[str] = Counter()
+    for text in texts:
+        words.update(w for w, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    pieces: Counter[str] = Counter()
+    for word, count in words.items():
+        for i, character in enumerate(word):
+            pieces["##" * (i > 0) + character] += count
+    room = (vocab_size - len(SPECIAL_TOKENS)) // 2
+    alphabet = sorted(sorted(pieces, key=lambda p: (-pieces[p], p))[:room])
+    if len(alphabet) < len(pieces):
+        known = set(alphabet)
+        words = Counter({w: n for w, n in words.items() if all("##" * (i > 0) + c in known for i, c in enumerate(w))})
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    trainer = WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=[*SPECIAL_TOKENS, *alphabet], min_frequency=2, show_progress=False
+    )
+    tokenizer.pre_tokenizer = splitter
+    with _one_thread():
+        tokenizer.train_from_iterator((w for w in sorted(words) for _ in range(words[w])), trainer)
+    codes: dict[str, int] = tokenizer.get_vocab()
+    return sorted(codes, key=lambda token: codes[token])
+
+
+@PROCESSORS.register_as("text")
+class TextProcessor(Processor):
+    """Turn a text into (L,) codes: [CLS], the pieces of its words, [SEP], padding.
+
+    A text of more than L - 2 pieces loses its end; [SEP] stays last. Pieces that the training texts do not
+    hold become [UNK].
+
+    Args:
+        max_length: L, at least 3.
+        vocab_size: largest size of the trained vocabulary; fewer words give a smaller one.
+        tokenizer: folder, or name on the Hugging Face hub, of a pretrained tokenizer that replaces the
+            trained one (its padding code must be 0). "" never looks anywhere.
+        lowercase: fold case and strip accents.
+        word_dropout: probability that a word is left out in training; one word always stays.
+    """
+
+    kind = "text"
+    fits = True
+
+    def __init__(
+        self,
+        *,
+        max_length: int = 64,
+        vocab_size: int = 4000,
+        tokenizer: str = "",
+        lowercase: bool = True,
+        word_dropout: float = 0.0,
+    ) -> None:
+        if max_length < 3:
+            raise SpecError(f"TextProcessor: max_length must be at least 3 ([CLS], a piece, [SEP]), got {max_length}")
+        if vocab_size < len(SPECIAL_TOKENS) + 2:
+            raise SpecError(f"TextProcessor: vocab_size must be at least {len(SPECIAL_TOKENS) + 2}, got {vocab_size}")
+        if not 0.0 <= word_dropout < 1.0:
+            raise SpecError(f"TextProcessor: word_dropout is a probability in [0, 1), got {word_dropout}")
+        self.max_length = max_length
+        self.vocab_size = vocab_size
+        self.tokenizer = tokenizer
+        self.lowercase = lowercase
+        self.word_dropout = word_dropout
+        self.fits = not tokenizer
+        self.vocabulary: tuple[str, ...] = ()
+        self._engine: Any = None
+
+    def fit(self, raw: RawModality, values: Sequence[Any]) -> None:
+        """Train the vocabulary on the training texts, or load the pretrained tokenizer."""
+        self._engine = None
+        if self.tokenizer:
+            self._pretrained()
+            return
+        texts = [_check_text(v) for v in values]
+        if not texts:
+            raise DataError(f"modality '{raw.name}': no training text to learn a vocabulary from")
+        self.vocabulary = tuple(train_wordpiece(texts, self.vocab_size, self.lowercase))
+
+    def spec(self, raw: RawModality) -> ModalitySpec:
+        """The spec: shape (L,), with the size that the vocabulary really has."""
+        size = len(self._pretrained()) if self.tokenizer else len(self._trained())
+        return ModalitySpec(raw.name, self.kind, (self.max_length,), vocab_size=size)
+
+    def __call__(self, value: Any) -> Tensor:
+        """Map a text to (L,) codes, torch.long, with 0 at the end."""
+        text = _check_text(value)
+        if self.tokenizer:
+            ids = self._pretrained()(text, truncation=True, max_length=self.max_length)["input_ids"]
+        else:
+            body = self._wordpiece().encode(text, add_special_tokens=False).ids
+            ids = [_CLS, *body[: self.max_length - 2], _SEP]
+        out = torch.full((self.max_length,), PAD, dtype=torch.long)
+        out[: len(ids)] = torch.tensor(ids, dtype=torch.long)
+        return out
+
+    def augment(self, value: Tensor, generator: np.random.Generator) -> Tensor:
+        """Return (L,) codes with whole words left out, where that is asked for."""
+        if self.word_dropout == 0.0:
+            return value
+        names = self.tokens(value)
+        body = np.arange(1, len(names) - 1)
+        if not len(body):
+            return value
+        word = np.cumsum([not names[i].startswith("##") for i in body])
+        word -= word[0]
+        keep = generator.random(int(word[-1]) + 1) >= self.word_dropout
+        if not keep.any():
+            keep[int(generator.integers(len(keep)))] = True
+        kept = [0, *body[keep[word]].tolist(), len(names) - 1]
+        out = torch.full_like(value, PAD)
+        out[: len(kept)] = value[torch.tensor(kept)]
+        return out
+
+    def tokens(self, codes: Tensor) -> list[str]:
+        """Name the pieces behind (L,) codes, without the padding."""
+        kept = [int(c) for c in codes if int(c) != PAD]
+        if self.tokenizer:
+            return [str(t) for t in self._pretrained().convert_ids_to_tokens(kept)]
+        return [self._trained()[c] for c in kept]
+
+    def to_json(self) -> str:
+        """Write the settings and the vocabulary as JSON; ``from_json`` reads them."""
+        names = ("max_length", "vocab_size", "tokenizer", "lowercase", "word_dropout")
+        return json.dumps({**{n: getattr(self, n) for n in names}, "vocabulary": self.vocabulary})
+
+    @classmethod
+    def from_json(cls, text: str) -> TextProcessor:
+        """Make the processor that ``to_json`` wrote.
+
+        Raises:
+            DataError: the text is not what ``to_json`` writes.
+        """
+        try:
+            state = json.loads(text)
+            vocabulary = tuple(str(t) for t in state.pop("vocabulary"))
+            processor = cls(**state)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataError(f"this is not the state of a TextProcessor ({error}); write it with to_json") from error
+        if vocabulary and vocabulary[: len(SPECIAL_TOKENS)] != SPECIAL_TOKENS:
+            raise DataError(f"the vocabulary must begin with {SPECIAL_TOKENS}, got {vocabulary[:5]}")
+        processor.vocabulary = vocabulary
+        return processor
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_engine": None}
+
+    def _trained(self) -> tuple[str, ...]:
+        if not self.vocabulary:
+            raise SpecError("TextProcessor is not fitted: call fit with training texts, or use from_json")
+        return self.vocabulary
+
+    def _wordpiece(self) -> Any:
+        """Build the trained tokenizer once a process."""
+        if self._engine is None:
+            from tokenizers import Tokenizer
+            from tokenizers.models import WordPiece
+
+            codes = {token: i for i, token in enumerate(self._trained())}
+            engine = Tokenizer(WordPiece(vocab=codes, unk_token="[UNK]", max_input_chars_per_word=100))
+            engine.normalizer, engine.pre_tokenizer = _front(self.lowercase)
+            self._engine = engine
+        return self._engine
+
+    def _pretrained(self) -> Any:
+        """Load the pretrained tokenizer once a process; a folder is read without any network access."""
+        if self._engine is None:
+            from transformers import AutoTokenizer
+
+            local = Path(self.tokenizer).is_dir()
+            try:
+                engine = AutoTokenizer.from_pretrained(self.tokenizer, local_files_only=local)
+            except (OSError, ValueError) as error:
+                raise DataError(
+                    f"the tokenizer '{self.tokenizer}' cannot be loaded ({str(error).splitlines()[0]}); give a "
+                    "folder written by save_pretrained, a name on the hub, or '' to train one"
+                ) from error
+            if engine.pad_token_id != PAD:
+                raise SpecError(
+                    f"the tokenizer '{self.tokenizer}' pads with {engine.pad_token_id}, but the zoo pads with {PAD}; "
+                    "use a BERT-like tokenizer whose [PAD] is 0"
+                )
+            self._engine = engine
+        return self._engine
+
+
+def _check_text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"a text must be a string with at least one word, got {value!r}; drop the row or fill it in")
+    return value
+
+
+class TextDataModule(BaseDataModule):
+    """Serve texts alone: of the sources, the modalities of kind 'text'. Takes every option of BaseDataModule."""
+
+    kind = "text"

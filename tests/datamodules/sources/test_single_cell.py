@@ -1,0 +1,121 @@
+"""SingleCellH5AD on a tiny file of the same layout, and on the real ones."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pytest
+
+from datamodules.sources.single_cell import SingleCellH5AD
+from zoo.errors import DataError, UnknownNameError
+
+write = runpy.run_path(str(Path(__file__).parents[2] / "data" / "single_cell.py"))["write"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path / "scrna")
+    return tmp_path
+
+
+def opened(root: Path, **arguments: str) -> SingleCellH5AD:
+    source = SingleCellH5AD(**arguments)
+    source.open(root)
+    return source
+
+
+def change(root: Path, edit) -> None:
+    path = root / "scrna" / "kidney.h5ad"
+    data = anndata.read_h5ad(path)
+    edit(data)
+    data.write_h5ad(path)
+
+
+def test_rows(folder):
+    source = opened(folder)
+    data = anndata.read_h5ad(folder / "scrna" / "kidney.h5ad")
+    assert len(source) == 12
+    assert source.card.tasks[0].classes == ("kidney type 0", "kidney type 1", "kidney type 2")
+    assert source.card.modalities[0].features == tuple(data.var_names)
+    for row in range(12):
+        sample = source.read(row)
+        cell = sample.id.removeprefix("kidney/")
+        np.testing.assert_array_equal(sample.inputs["scrna"], data[cell].X.toarray()[0])
+        number = data.obs.loc[cell, "cell_type"].removeprefix("type_")
+        assert sample.targets == {"cell_type": f"kidney type {number}"}
+        assert sample.groups == {"cell_type": int(number)}
+        assert source.peek(row).inputs == {"scrna": None}
+        assert source.peek(row).targets == sample.targets
+
+
+def test_names_groups_and_unknown_labels(folder):
+    def edit(data):
+        data.obs["cell_type"] = ["T cell", None, "B cell"] * 4
+        data.obs["donor"] = ["d10", "d2", "d10", "d2"] * 3
+
+    change(folder, edit)
+    source = opened(folder, organ="kidney", modality="kidney_rna")
+    assert source.card.tasks[0].classes == ("B cell", "T cell")
+    assert source.group_names() == {"cell_type": ("B cell", "T cell"), "donor": ("d2", "d10"), "organ": ("kidney",)}
+    assert set(source.index["group"]) == {"d2", "d10"}
+    samples = {s.id: s for s in map(source.read, range(12))}
+    assert samples["kidney/cell1"].targets == {}
+    assert samples["kidney/cell1"].groups == {"cell_type": -1, "donor": 0, "organ": 0}
+    assert list(samples["kidney/cell2"].inputs) == ["kidney_rna"]
+
+
+def test_label_and_group_by_choice(folder):
+    change(folder, lambda data: data.obs.insert(0, "state", ["on", "off"] * 6))
+    source = opened(folder, label="state", group_by="cell_type")
+    assert source.card.tasks[0].classes == ("off", "on")
+    assert source.index["group"].nunique() == 3
+    with pytest.raises(UnknownNameError, match="did you mean 'state'"):
+        opened(folder, label="stat")
+    change(folder, lambda data: data.obs.rename(columns={"cell_type": "kind"}, inplace=True))
+    with pytest.raises(DataError, match=r"give 'label' as one of \['state', 'kind'\]"):
+        opened(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(-3.0, "-3.0 is negative"), (np.nan, "nan is not finite"), (0.5, "0.5 is not a whole number")],
+)
+def test_bad_values(folder, value, message):
+    def edit(data):
+        dense = data.X.toarray()
+        dense[7, 4] = value
+        data.X = dense
+
+    change(folder, edit)
+    with pytest.raises(DataError, match=f"gene 'gene4': the value {message}") as caught:
+        opened(folder)
+    assert caught.value.row == "cell7"
+    assert "kidney.h5ad" in str(caught.value)
+    if value == 0.5:
+        assert opened(folder, unit="log1p CP10k").card.modalities[0].unit == "log1p CP10k"
+
+
+def test_bad_files(folder):
+    path = folder / "scrna" / "kidney.h5ad"
+    with pytest.raises(DataError, match="check the source's 'file'"):
+        opened(folder, file="liver.h5ad")
+    change(folder, lambda data: data.obs.__setitem__("cell_type", "one"))
+    with pytest.raises(DataError, match="at least 2 are needed"):
+        opened(folder)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(DataError, match="not a readable h5ad"):
+        opened(folder)
+
+
+@pytest.mark.parametrize(("file", "cells", "types"), [("kidney.h5ad", 5685, 11), ("pbmc4k.h5ad", 4271, 8)])
+def test_real(shared_data, file, cells, types):
+    source = opened(shared_data, file=file)
+    assert len(source) == cells
+    assert len(source.card.tasks[0].classes) == types
+    sample = source.read(17)
+    assert sample.inputs["scrna"].shape == (2000,)
+    assert sample.inputs["scrna"].sum() > 0
+    assert sample.targets["cell_type"].startswith(f"{file.removesuffix('.h5ad')} type ")

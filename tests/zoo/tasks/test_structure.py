@@ -1,0 +1,265 @@
+"""Structure: an invariant loss that knows left from right, and scores against tmtools and hand-computed numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+from tmtools import tm_align
+from torch import Tensor
+
+from zoo.contract import TaskSpec, Tokens
+from zoo.errors import SpecError
+from zoo.tasks import Structure, parts
+from zoo.tasks.structure import BOND, StructureHead, extend, medoid, row_loss
+
+MIRROR = torch.tensor([1.0, 1.0, -1.0])
+
+
+def task(length: int = 20) -> Structure:
+    return Structure(TaskSpec("fold", "structure", length, reads="protein", unit="angstrom"))
+
+
+def helix(n: int, noise: float = 0.0, seed: int = 0) -> Tensor:
+    """C-alpha atoms of a right-handed alpha helix: 100 degrees and 1.5 angstrom a residue, radius 2.3."""
+    i = np.arange(n)
+    x = np.stack([2.3 * np.cos(np.radians(100 * i)), 2.3 * np.sin(np.radians(100 * i)), 1.5 * i], -1)
+    return torch.from_numpy(x + np.random.default_rng(seed).normal(0, 1, x.shape) * noise).float()
+
+
+def walk(n: int, seed: int) -> Tensor:
+    steps = np.random.default_rng(seed).normal(size=(n, 3))
+    return torch.from_numpy(np.cumsum(3.8 * steps / np.linalg.norm(steps, axis=-1, keepdims=True), 0)).float()
+
+
+def resolved(x: Tensor, length: int = 0) -> Tensor:
+    """Targets (1, L, 4) of a chain (n, 3), padded to ``length``."""
+    target = torch.zeros(1, length or len(x), 4)
+    target[0, : len(x), :3], target[0, : len(x), 3] = x, 1.0
+    return target
+
+
+def test_loss_by_hand() -> None:
+    target = resolved(torch.tensor([[0.0, 0, 0], [3.8, 0, 0], [7.6, 0, 0]]))
+    assert row_loss(target[..., :3], target).item() == pytest.approx(0.0, abs=1e-3)
+    stretched = target[..., :3] * 2
+    # the ends are 3.8 angstrom off and the middle is right; every bond is 3.8 too long
+    far = 2 * (math.sqrt(3.8**2 + 0.01) - 0.1) / 10 / 3
+    close = 2 * 3.8**2 / (3.8**2 + 2.0**2) / 3
+    assert row_loss(stretched, target).item() == pytest.approx(far + close + 0.05 * 3.8**2, rel=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), shift=st.floats(-50, 50))
+def test_loss_is_invariant_to_motion_and_not_to_reflection(seed: int, shift: float) -> None:
+    truth, guess = walk(20, seed), walk(20, seed) + 0.5 * torch.randn(20, 3, generator=torch.manual_seed(seed))
+    motion = torch.from_numpy(Rotation.random(random_state=seed).as_matrix()).float()
+    target = resolved(truth)
+    loss = row_loss(guess[None], target)
+    torch.testing.assert_close(row_loss((guess @ motion + shift)[None], target), loss, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(row_loss(guess[None], resolved(truth @ motion + shift)), loss, atol=1e-4, rtol=1e-4)
+    assert row_loss((truth * MIRROR)[None], target).item() > row_loss(truth[None], target).item() + 0.01
+    assert row_loss((guess * MIRROR)[None], target).item() > loss.item()
+
+
+def test_a_mirrored_helix_costs() -> None:
+    target = resolved(helix(20))
+    assert row_loss(helix(20)[None], target).item() < 1e-3
+    assert row_loss((helix(20) * MIRROR)[None], target).item() > 0.2
+
+
+def test_padding_and_unresolved_residues_do_not_matter() -> None:
+    target = resolved(helix(16), 20)
+    target[0, 5, 3] = 0.0
+    guess = torch.cat([helix(16, 1.0), torch.zeros(4, 3)])[None].requires_grad_()
+    loss = row_loss(guess, target)
+    poisoned = target.clone()
+    poisoned[0, 5, :3] = math.nan
+    poisoned[0, 16:, :3] = math.nan
+    moved = guess.detach().clone()
+    moved[0, 5], moved[0, 16:] = 100.0, -70.0
+    torch.testing.assert_close(row_loss(moved, poisoned), loss)
+    row_loss(guess, poisoned).sum().backward()
+    assert guess.grad is not None
+    assert torch.isfinite(guess.grad).all()
+    assert guess.grad[0, 5].abs().sum() == 0
+    assert guess.grad[0, 16:].abs().sum() == 0
+    shown, hidden = (task().metrics(x.detach(), target) for x in (guess, moved))
+    assert shown == hidden
+
+
+@pytest.mark.parametrize("guess", ["perfect", "collapsed", "line", "one point"])
+@pytest.mark.parametrize("count", [0, 1, 2, 20])
+def test_gradients_are_finite(guess: str, count: int) -> None:
+    target = resolved(helix(20))
+    target[0, count:, 3] = 0.0
+    start = {"perfect": helix(20), "collapsed": torch.zeros(20, 3), "one point": torch.full((20, 3), 7.0)}
+    x = start.get(guess, torch.arange(20.0)[:, None] * torch.tensor([3.8, 0, 0]))[None].clone().requires_grad_()
+    loss = row_loss(x, target)
+    loss.sum().backward()
+    assert torch.isfinite(loss).all()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+    if count == 0:
+        assert loss.item() == 0.0
+
+
+def test_gradient_equals_finite_differences() -> None:
+    target = resolved(helix(8))
+    x = (helix(8, 1.0)[None] * 1.0).requires_grad_()
+    row_loss(x, target).sum().backward()
+    assert x.grad is not None
+    ones = torch.ones(1, 8, dtype=torch.float64)
+
+    def distance(y: Tensor) -> float:
+        return float(((parts.superpose(y, target[..., :3].double(), ones) - target[..., :3]) ** 2).sum())
+
+    z = x.detach().double().requires_grad_()
+    ((parts.superpose(z, target[..., :3].double(), ones) - target[..., :3]) ** 2).sum().backward()
+    assert z.grad is not None
+    step = torch.zeros_like(z)
+    step[0, 3, 1] = 1e-4
+    numeric = (distance(z.detach() + step) - distance(z.detach() - step)) / 2e-4
+    assert z.grad[0, 3, 1].item() == pytest.approx(numeric, rel=1e-4), "least squares: the gradient is exact"
+
+
+def test_autocast_rounds_neither_coordinates_nor_loss() -> None:
+    target, guess = resolved(walk(30, 1)), walk(30, 2)[None]
+    head = StructureHead("fold", 30, 6, 5)
+    tokens = Tokens(torch.randn(1, 30, 5), torch.ones(1, 30, dtype=torch.bool), torch.randn(1, 5))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed, x = row_loss(guess, target), head(torch.randn(1, 6), tokens)
+    torch.testing.assert_close(mixed, row_loss(guess, target))
+    assert x.dtype == torch.float32
+
+
+def test_superposition_equals_scipy() -> None:
+    x, y = walk(30, 1).double(), walk(30, 2).double()
+    weight = torch.rand(30, generator=torch.manual_seed(0)).double()
+    moved = parts.superpose(x[None], y[None], weight[None])[0]
+    cx, cy = (weight @ x) / weight.sum(), (weight @ y) / weight.sum()
+    best, _ = Rotation.align_vectors((y - cy).numpy(), (x - cx).numpy(), weights=weight.numpy())
+    np.testing.assert_allclose(moved.numpy(), best.apply((x - cx).numpy()) + cy.numpy(), atol=1e-6)
+    assert parts.rmsd(x, x @ torch.from_numpy(Rotation.random(random_state=0).as_matrix()) + 3) < 1e-6
+    assert parts.rmsd(x, x * MIRROR) > 1.0
+
+
+@pytest.mark.parametrize("length", [8, 25, 60, 120])
+@pytest.mark.parametrize("noise", [0.3, 1.0, 2.5])
+def test_tm_fixed_against_tmtools(length: int, noise: float) -> None:
+    y = walk(length, length).double()
+    x = y + noise * torch.randn(length, 3, generator=torch.manual_seed(length)).double()
+    letters = "A" * length
+    own = parts.tm_fixed(x, y)
+    known = tm_align(x.numpy(), y.numpy(), letters, letters, [letters, letters]).tm_norm_chain2
+    free = tm_align(x.numpy(), y.numpy(), letters, letters).tm_norm_chain2
+    assert own >= known - 1e-3, "a maximum: the search must find at least the superposition that tmtools finds"
+    assert own <= known + (0.02 if length >= 60 else 0.2)
+    if length >= 60:
+        assert own <= free + 0.01
+    assert parts.tm_fixed(y, y) == pytest.approx(1.0)
+
+
+def test_tm_fixed_by_hand() -> None:
+    y = walk(30, 0).double()
+    x = y.clone()
+    x[12, 2] += 1000.0
+    assert parts.tm_fixed(x, y) == pytest.approx(29 / 30, abs=1e-5)
+    d0 = 1.24 * 15 ** (1 / 3) - 1.8
+    x[12, 2] = y[12, 2] + d0
+    assert 29.5 / 30 - 1e-9 <= parts.tm_fixed(x, y) < 29.7 / 30, "a little better than leaving the others in place"
+
+
+def test_tm_fixed_finds_a_rigid_half_and_tm_align_forgives_a_shift() -> None:
+    y = walk(80, 3).double()
+    turned = torch.cat([y[:40], y[40:] @ torch.from_numpy(Rotation.from_euler("x", 2.0).as_matrix()) + 30])
+    assert parts.tm_fixed(turned, y) > 0.5
+    shifted = torch.cat([y[6:], y[-1] + 3.8 * torch.arange(1, 7)[:, None].double()])
+    assert parts.tm_fixed(shifted, y) < 0.5
+    target = resolved(y.float())
+    assert task(80).row_scores(shifted[None].float(), target).item() > 0.85
+
+
+def test_scores_are_normalised_by_the_reference_and_ignore_motion() -> None:
+    target = resolved(helix(40), 50)
+    target[0, 10:20, 3] = 0.0
+    x = torch.zeros(1, 50, 3)
+    x[0, :40] = helix(40) @ torch.from_numpy(Rotation.random(random_state=1).as_matrix()).float() + 5
+    got = task(50).metrics(x, target)
+    assert got["tm_score"] == pytest.approx(1.0, abs=1e-4)
+    assert got["tm_fixed"] == pytest.approx(1.0, abs=1e-4)
+    assert got["rmsd"] == pytest.approx(0.0, abs=1e-3)
+    assert got["lddt_ca"] == pytest.approx(1.0)
+
+
+def test_lddt_by_hand() -> None:
+    y = torch.tensor([[0.0, 0, 0], [4.0, 0, 0], [8.0, 0, 0], [100.0, 0, 0]]).double()
+    x = torch.tensor([[0.0, 0, 0], [4.7, 0, 0], [8.0, 0, 0], [0.0, 0, 0]]).double()
+    # 0-1 and 1-2 are off by .7: kept at 1, 2, 4, so 3/4; 0-2 is kept at all four; the fourth has no neighbour
+    assert parts.lddt(x, y) == pytest.approx((7 / 8 + 3 / 4 + 7 / 8) / 3)
+    assert math.isnan(parts.lddt(x[::3], y[::3]))
+
+
+def test_rows_without_enough_residues_are_counted() -> None:
+    target = torch.cat([resolved(helix(20)), resolved(helix(20)), resolved(helix(20))])
+    target[1, 4:, 3] = 0.0
+    x = target[..., :3].clone()
+    x[2, 3] = math.nan
+    scores = task().row_scores(x, target)
+    assert scores[0] == pytest.approx(1.0)
+    assert math.isnan(scores[1])
+    assert scores[2] == 0.0
+    got = task().metrics(x, target)
+    assert got["undefined"] == 1.0
+    assert got["tm_score"] == pytest.approx(0.5)
+    assert got["tm_fixed"] == pytest.approx(0.5)
+    assert math.isinf(got["rmsd"])
+
+
+def test_combine_takes_whole_streams() -> None:
+    streams = torch.stack([torch.full((3, 20, 3), float(s)) for s in range(3)])
+    weights = torch.tensor([[0.5, 0.2, 0.4], [0.3, 0.2, 0.4], [0.2, 0.6, 0.2]])
+    assert task().combine(streams, weights)[:, 0, 0].tolist() == [0.0, 2.0, 0.0]
+
+
+def test_head_ignores_padding_and_refuses_other_lengths() -> None:
+    torch.manual_seed(0)
+    head = StructureHead("fold", 20, 6, 5).eval()
+    z, values = torch.randn(2, 6), torch.randn(2, 20, 5)
+    mask = torch.arange(20)[None] < torch.tensor([[20], [11]])
+    one = head(z, Tokens(values, mask, values.mean(1)))
+    other = torch.where(mask.unsqueeze(-1), values, 9.0)
+    torch.testing.assert_close(head(z, Tokens(other, mask, values.mean(1))), one)
+    assert one[1, 11:].abs().sum() == 0
+    with pytest.raises(SpecError, match="tokens of 12 positions, but predicts 20 residues"):
+        head(z, Tokens(values[:, :12], mask[:, :12], values.mean(1)))
+
+
+def test_extend_keeps_the_first_residues_and_continues_by_bonds() -> None:
+    chain = walk(7, 0).double().numpy()
+    longer = extend(chain, 30)
+    np.testing.assert_array_equal(longer[:7], chain)
+    np.testing.assert_allclose(np.linalg.norm(longer[7] - longer[6]), BOND)
+    np.testing.assert_allclose(np.linalg.norm(longer[14] - longer[13]), BOND)
+    np.testing.assert_array_equal(extend(chain, 3), chain[:3])
+
+
+def test_constant_is_the_medoid_and_chance_a_training_chain() -> None:
+    family = [helix(18, 0.1, s).double().numpy() for s in range(4)]
+    strange = walk(20, 5).double().numpy()
+    assert any(medoid([strange, *family]) is member for member in family)
+    train = torch.cat([resolved(torch.from_numpy(c).float(), 20) for c in [strange, *family]])
+    train[1, 7, 3] = 0.0
+    constant = task().constant(train, 2)
+    target = resolved(helix(18), 20).expand(2, -1, -1)
+    assert task().metrics(constant, target)["tm_fixed"] > 0.8
+    rows = task().chance(train, 40, np.random.default_rng(0))
+    near = torch.cdist(rows[:, :18].flatten(1), train[[0, 2, 3, 4], :18, :3].flatten(1)).min(1).values
+    assert (near < 1e-3).float().mean() > 0.6, "all but the interpolated chain are copies"
+    with pytest.raises(SpecError, match="no training chain has 5 resolved residues"):
+        task().constant(train * 0, 1)

@@ -1,0 +1,155 @@
+"""ReportCallback: the table at the end of a run, as text, JSON, CSV, PNG and W&B table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from rich.console import Console
+from rich.table import Table
+
+from zoo.errors import SpecError
+from zoo.reporting import TaskResult, summarise
+
+COLUMNS = ("task", "metric", "value", "low", "high", "chance", "baseline", "n", "real", "data", "beats_chance", "beats_baseline")
+
+
+class ReportCallback(L.Callback):
+    """After a test, say task by task how well it went against chance and a constant baseline.
+
+    Writes report.json, report.csv and report.png into the run's folder, prints the table, and logs it to
+    W&B where that logger is used.
+
+    Args:
+        folder: where to write; "" for the logger's folder.
+        resamples: of the bootstrap behind the 95 % intervals.
+    """
+
+    def __init__(self, folder: str = "", resamples: int = 500) -> None:
+        if resamples < 1:
+            raise SpecError(f"resamples must be at least 1, got {resamples}")
+        self.folder = folder
+        self.resamples = resamples
+        self.lines: list[TaskResult] = []
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Make the report from what the module collected."""
+        if not trainer.is_global_zero:
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if data is None:
+            raise SpecError("the report needs a data module: call trainer.test(model, datamodule=...)")
+        pipe = data.pipeline
+        self.lines = summarise(
+            pl_module.kinds,
+            pl_module.results.get("test", {}),
+            lambda task: pipe.labels("train", task),
+            pipe.source_names,
+            pipe.source_simulated,
+            self.resamples,
+        )
+        folder = run_folder(trainer, self.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.lines, folder / "report.json")
+        write_csv(self.lines, folder / "report.csv")
+        draw(self.lines, folder / "report.png")
+        print_table(self.lines)
+        Console().print(f"report: {folder}/report.json, report.csv, report.png", highlight=False, markup=False)
+        _log_to_wandb(trainer, self.lines, folder / "report.png")
+
+
+def run_folder(trainer: L.Trainer, folder: str = "") -> Path:
+    """The folder of a run: the given one, the first logger's, or the trainer's root."""
+    if folder:
+        return Path(folder)
+    return Path(trainer.log_dir or trainer.default_root_dir)
+
+
+def write_json(lines: list[TaskResult], path: Path) -> None:
+    """Write {task: {...}} with the parts of a task under "sources"."""
+    report: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        entry = line.as_dict()
+        if line.source:
+            report[line.task.split(" [")[0]].setdefault("sources", {})[line.source] = entry
+        else:
+            report[line.task] = entry
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def write_csv(lines: list[TaskResult], path: Path) -> None:
+    """Write a line a row."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([getattr(line, c) for c in COLUMNS] for line in lines)
+
+
+def print_table(lines: list[TaskResult]) -> None:
+    """Print the table; what does not beat chance or the baseline is marked."""
+    table = Table(title="test results (95 % bootstrap interval over rows)")
+    for name in ("task", "metric", "value", "interval", "chance", "baseline", "n", "data", "verdict"):
+        table.add_column(name, justify="left" if name in ("task", "metric", "data", "verdict") else "right")
+    for line in lines:
+        verdict = "beats baseline" if line.beats_baseline else ("beats chance only" if line.beats_chance else "no better than chance")
+        colour = "green" if line.beats_baseline else ("yellow" if line.beats_chance else "red")
+        table.add_row(
+            ("  " if line.source else "") + line.task.replace("[", "\\["),
+            line.metric,
+            f"{line.value:.3f}",
+            f"{line.low:.3f} to {line.high:.3f}",
+            f"{line.chance:.3f}",
+            f"{line.baseline:.3f}",
+            str(line.n),
+            line.data,
+            f"[{colour}]{verdict}[/]",
+        )
+    console = Console()
+    console.print(table if console.width >= 110 else table, soft_wrap=False)
+
+
+def draw(lines: list[TaskResult], path: Path) -> None:
+    """Draw value and interval of each task beside chance and baseline."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shown = [line for line in lines if not line.source]
+    figure, axes = plt.subplots(figsize=(8.0, 0.9 + 0.42 * max(len(shown), 1)), layout="constrained")
+    for k, line in enumerate(shown):
+        y = len(shown) - 1 - k
+        colour = "#1b6ca8" if line.real else "#8a6db1"
+        axes.barh(y, line.value, height=0.62, color=colour, alpha=0.85, hatch=None if line.real else "//", edgecolor="white")
+        axes.errorbar(
+            line.value, y, xerr=[[max(line.value - line.low, 0)], [max(line.high - line.value, 0)]], color="black", capsize=3
+        )
+        axes.plot([line.chance] * 2, [y - 0.36, y + 0.36], color="#d1495b", lw=2)
+        axes.plot([line.baseline] * 2, [y - 0.36, y + 0.36], color="#edae49", lw=2)
+    axes.set_yticks(range(len(shown)))
+    axes.set_yticklabels([f"{x.task} ({x.metric}, {x.data})" for x in reversed(shown)])
+    axes.set_xlim(min(0.0, *[x.low for x in shown], 0.0), 1.02)
+    axes.plot([], [], color="#d1495b", lw=2, label="chance")
+    axes.plot([], [], color="#edae49", lw=2, label="constant baseline of each source")
+    axes.barh([0], [0], color="#1b6ca8", label="real data")
+    axes.barh([0], [0], color="#8a6db1", hatch="//", edgecolor="white", label="simulated data in it")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.06), ncol=4, frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title("Test results with 95 % intervals")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _log_to_wandb(trainer: L.Trainer, lines: list[TaskResult], picture: Path) -> None:
+    from lightning.pytorch.loggers import WandbLogger
+
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_table(key="report", columns=list(COLUMNS), data=[[getattr(x, c) for c in COLUMNS] for x in lines])
+            logger.log_image(key="report_figure", images=[str(picture)])
+            for line in lines:
+                if not line.source:
+                    logger.experiment.summary[f"report/{line.task}"] = line.value

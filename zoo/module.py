@@ -1,0 +1,455 @@
+"""MultitaskModule: encoders, fusion, heads and the lambda table under one LightningModule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from zoo.combine import combine_streams
+from zoo.contract import Batch, ModalitySpec, Output, TaskSpec, Tokens, by_name
+from zoo.encoders import ENCODERS, default_encoder
+from zoo.encoders.base import Encoder
+from zoo.errors import SpecError, unknown_name
+from zoo.evaluation import Collector, Evaluated, score, skill
+from zoo.fusion import ConcatFusion
+from zoo.fusion.base import FUSED, Fusion
+from zoo.loss_table import LossTable, world_size
+from zoo.tasks import task_kind
+from zoo.tasks.base import TaskKind
+from zoo.weighting import FixedWeighting, Weighting
+
+torch.serialization.add_safe_globals([ModalitySpec, TaskSpec])
+
+
+class _Touch(torch.autograd.Function):
+    """Pass a loss on, and give every parameter an edge in the graph at no cost.
+
+    DDP waits for each parameter of each rank. An encoder without rows has no edge of its own; here it gets
+    one whose gradient is undefined, which DDP counts as zero.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, *parameters: Tensor) -> Tensor:
+        ctx.count = len(parameters)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return (grad, *([None] * ctx.count))
+
+
+class MultitaskModule(L.LightningModule):
+    """Learn many tasks from many modalities (MultiMed, Eqs. 2-7).
+
+        L = sum_t sum_s lambda[t, s] * mean_i loss_t(head[t, s](stream_s(i)), y_t(i))
+
+    over the rows i where task t is labelled and stream s is available.
+
+    Args:
+        modalities: specs of the inputs; linked from the data by the CLI.
+        tasks: specs of the tasks; linked from the data by the CLI.
+        encoders: modality name, or kind, -> encoder class or factory; a name goes before its kind. Kinds
+            that are not listed take their default encoder.
+        fusion: fusion class or factory.
+        weighting: how lambda is made; None is FixedWeighting.
+        shared: groups of modalities of one kind and shape that share one encoder, run once over all rows
+            of the group, with a learned vector added per modality.
+        learning_rate: of AdamW (the paper: Adam, 1e-3).
+        weight_decay: on matrices; never on biases, norms or embeddings of one dimension.
+        schedule: how the learning rate decays: "cosine" to 1 % of it, "exponential" to 1 %, or "constant".
+        warmup: share of the steps with a rising learning rate.
+        head_hidden: width of a hidden layer in each head, 0 for none.
+        head_dropout: dropout in the heads.
+        modality_dropout: probability with which a training row loses a modality that it has, as long as one
+            is left and no task reads it.
+
+    Raises:
+        SpecError, UnknownNameError: a modality without encoder, an encoder for an unknown modality, ...
+    """
+
+    def __init__(
+        self,
+        modalities: list[ModalitySpec],
+        tasks: list[TaskSpec],
+        encoders: dict[str, Callable[[ModalitySpec], Encoder]] | None = None,
+        fusion: Callable[[dict[str, int]], Fusion] = ConcatFusion,
+        weighting: Weighting | None = None,
+        shared: list[list[str]] | None = None,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.01,
+        schedule: Literal["cosine", "exponential", "constant"] = "cosine",
+        warmup: float = 0.05,
+        head_hidden: int = 0,
+        head_dropout: float = 0.0,
+        modality_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.modalities = by_name(modalities)
+        self.tasks = by_name(tasks)
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.warmup = warmup
+        self.modality_dropout = modality_dropout
+        self._check_tasks()
+        self.encoders = self._make_encoders(encoders or {}, shared or [])
+        dims = {m: self._encoder(m).dim for m in self.modalities}
+        self.fusion = fusion(dims)
+        if not isinstance(self.fusion, Fusion):
+            raise SpecError(f"fusion must make a Fusion, got {type(self.fusion).__name__}")
+        self.fusion.bind(tuple(self.tasks))
+        if self.fusion.reads_embeddings:
+            self._freeze_trunks()
+        self.kinds: dict[str, TaskKind] = {name: task_kind(spec) for name, spec in self.tasks.items()}
+        self.cells = {(t, s): self._is_cell(t, s) for t in self.tasks for s in self.fusion.stream_names}
+        self.heads = nn.ModuleDict({t: self._make_heads(t, dims, head_hidden, head_dropout) for t in self.tasks})
+        self.losses = LossTable(self.kinds, self.fusion.stream_names)
+        self.weighting = weighting or FixedWeighting()
+        self.weighting.bind(tuple(self.tasks), self.fusion.stream_names, self.cells)
+        self.automatic_optimization = not getattr(self.weighting, "manual_backward_needed", False)
+        if not self.automatic_optimization:
+            print(self.weighting.cost_note(len(self.tasks)))
+        self._collector = Collector()
+        self.results: dict[str, dict[str, Evaluated]] = {}
+
+    # -- construction --------------------------------------------------------------------------------------
+
+    def _check_tasks(self) -> None:
+        for task in self.tasks.values():
+            for m in (*task.modalities, *([task.reads] if task.reads else [])):
+                if m not in self.modalities:
+                    raise unknown_name(f"modality of task '{task.name}'", m, self.modalities)
+
+    def _make_encoders(
+        self, given: dict[str, Callable[[ModalitySpec], Encoder]], shared: list[list[str]]
+    ) -> nn.ModuleDict:
+        kinds = {spec.kind for spec in self.modalities.values()}
+        self._group: dict[str, str] = {}
+        for number, group in enumerate(shared):
+            names = [m for m in group if m in self.modalities]
+            specs = [self.modalities[m] for m in names]
+            if len({(s.kind, s.shape) for s in specs}) > 1:
+                raise SpecError(
+                    f"the modalities {names} cannot share an encoder: kinds and shapes differ: "
+                    f"{[(s.kind, s.shape) for s in specs]}"
+                )
+            self._group.update({m: f"shared{number}" for m in names} if len(names) > 1 else {})
+        made: dict[str, nn.Module] = {}
+        for name, spec in self.modalities.items():
+            factory = given.get(name) or given.get(spec.kind) or default_encoder(spec.kind)
+            if factory is None:
+                raise SpecError(
+                    f"modality '{name}' of kind '{spec.kind}' has no encoder; add model.encoders.{name} or "
+                    f"model.encoders.{spec.kind}; encoders: {ENCODERS.names()}; kinds here: {sorted(kinds)}"
+                )
+            key = self._group.get(name, name)
+            if key not in made:
+                made[key] = factory(spec)
+        widths = {key: encoder.dim for key, encoder in made.items()}
+        self.marks = nn.ParameterDict({m: nn.Parameter(torch.zeros(widths[g])) for m, g in self._group.items()})
+        return nn.ModuleDict(made)
+
+    def _encoder(self, modality: str) -> Encoder:
+        return self.encoders[self._group.get(modality, modality)]  # type: ignore[return-value]
+
+    def _freeze_trunks(self) -> None:
+        """With early fusion only the embeddings of the encoders are used; leave the rest out of training."""
+        for encoder in self.encoders.values():
+            used = {id(p) for p in encoder.embed_parameters()}  # type: ignore[operator]
+            for p in encoder.parameters():
+                p.requires_grad_(id(p) in used)
+
+    def _is_cell(self, task: str, stream: str) -> bool:
+        return stream == FUSED or self.tasks[task].uses(stream)
+
+    def _make_heads(self, task: str, dims: dict[str, int], hidden: int, dropout: float) -> nn.ModuleDict:
+        reads = self.tasks[task].reads
+        width = dims[reads] if reads else 0
+        return nn.ModuleDict(
+            {
+                s: self.kinds[task].head(self.fusion.dim, width, hidden=hidden, dropout=dropout)
+                for s in self.fusion.stream_names
+                if self.cells[(task, s)]
+            }
+        )
+
+    # -- forward -------------------------------------------------------------------------------------------
+
+    def _encode(self, batch: Batch) -> dict[str, Tokens]:
+        tokens: dict[str, Tokens] = {}
+        waiting: dict[str, list[str]] = {}
+        for name in self.modalities:
+            if len(batch.inputs[name]):
+                waiting.setdefault(self._group.get(name, name), []).append(name)
+        for key, names in waiting.items():
+            encoder: Any = self.encoders[key]
+            parts = [batch.inputs[n] for n in names]
+            x = parts[0] if len(parts) == 1 else torch.cat(parts)
+            if self.fusion.reads_embeddings:
+                values, mask = encoder.embed(x)
+                out = Tokens(values, mask, values.new_zeros((len(values), encoder.dim)))
+            else:
+                out = encoder(x)
+            start = 0
+            for n, part in zip(names, parts, strict=True):
+                piece = slice(start, start + len(part))
+                start += len(part)
+                values, pooled = out.values[piece], out.pooled[piece]
+                if n in self.marks:
+                    values, pooled = values + self.marks[n], pooled + self.marks[n]
+                tokens[n] = Tokens(values, out.mask[piece], pooled)
+        return tokens
+
+    def forward(self, batch: Batch, labelled_only: bool = False) -> Output:
+        """Map a Batch to an Output.
+
+        Args:
+            batch: packed rows; modalities may be absent altogether.
+            labelled_only: run each head on the rows that carry its label, and predict nothing (training).
+        """
+        tokens = self._encode(batch)
+        streams = self.fusion(tokens, batch.present)
+        output = Output({}, {}, streams.vectors, streams.available)
+        for t, task in self.tasks.items():
+            allowed = batch.observed[t] if labelled_only else torch.ones_like(batch.observed[t])
+            if task.reads:
+                allowed = allowed & batch.present[task.reads]
+            if task.modalities:
+                allowed = allowed & torch.stack([batch.present[m] for m in task.modalities]).any(0)
+            for s in self.fusion.stream_names:
+                if self.cells[(t, s)]:
+                    self._apply_head(t, s, allowed, tokens, batch, output)
+        if not labelled_only:
+            self._combine(output, len(batch))
+        return output
+
+    def _apply_head(
+        self, t: str, s: str, allowed: Tensor, tokens: dict[str, Tokens], batch: Batch, output: Output
+    ) -> None:
+        rows = (allowed & output.available[s]).nonzero().squeeze(1)
+        if len(rows) == 0:
+            return
+        read: Tokens | None = None
+        name = self.tasks[t].reads
+        if name:
+            where = (batch.present[name].cumsum(0) - 1)[rows]
+            whole = tokens[name]
+            read = Tokens(whole.values[where], whole.mask[where], whole.pooled[where])
+        head: Any = self.heads[t]
+        output.logits[(t, s)] = head[s](output.streams[s][rows], read)
+        output.rows[(t, s)] = rows
+
+    def _combine(self, output: Output, size: int) -> None:
+        """Fill ``output.predictions``: the fused stream, or the streams combined (MultiMed, Eq. 4)."""
+        for t, kind in self.kinds.items():
+            combined = combine_streams(t, kind, self.fusion, output, size)
+            if combined is not None:
+                output.predicted[t], output.predictions[t] = combined
+
+    # -- steps ---------------------------------------------------------------------------------------------
+
+    def _drop_modalities(self, batch: Batch) -> Batch:
+        """Hide present modalities at random in training; the rows keep at least one."""
+        keep = {m: p.clone() for m, p in batch.present.items()}
+        reads = {t.reads for t in self.tasks.values()}
+        left = torch.stack(list(keep.values())).sum(0)
+        inputs = dict(batch.inputs)
+        for m in self.modalities:
+            if m in reads:
+                continue
+            drop = keep[m] & (torch.rand(len(batch), device=left.device) < self.modality_dropout) & (left > 1)
+            left = left - drop.long()
+            inputs[m] = batch.inputs[m][~drop[keep[m]]]
+            keep[m] = keep[m] & ~drop
+        return Batch(inputs, keep, batch.targets, batch.observed, batch.groups, batch.ids)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One step: the weighted loss of a batch."""
+        if self.modality_dropout > 0:
+            batch = self._drop_modalities(batch)
+        output = self(batch, labelled_only=True)
+        table, active = self.losses.step(output, batch)
+        if not self.automatic_optimization:
+            return self._manual_step(table, active)
+        loss: Tensor = self.weighting(table, active)
+        if self.fusion.trains_combination:
+            loss = loss + self._combination_loss(output, batch)
+        self.losses.add_total(loss)
+        if world_size() > 1:
+            loss = _Touch.apply(loss, *(p for p in self.parameters() if p.requires_grad))
+        self._log_losses(len(batch))
+        return loss
+
+    def _combination_loss(self, output: Output, batch: Batch) -> Tensor:
+        """Loss of the combined predictions, which trains the weights of LateFusion("learned")."""
+        total = torch.zeros((), device=self.device)
+        for t, kind in self.kinds.items():
+            combined = combine_streams(t, kind, self.fusion, output, len(batch), detach=True)
+            if combined is not None and combined[1].requires_grad:
+                rows, prediction = combined
+                target = batch.targets[t][(batch.observed[t].cumsum(0) - 1)[rows]]
+                total = total + kind.combination_loss(prediction, target).mean()
+        return total
+
+    def _manual_step(self, table: Tensor, active: Tensor) -> Tensor:
+        """Aggregate the gradients of the tasks (torchjd) instead of adding their losses."""
+        if world_size() > 1:
+            raise SpecError("gradient aggregators train in one process; use a scalar weighting with DDP")
+        optimizer: Any = self.optimizers()
+        optimizer.zero_grad()
+        losses = [cell for cell, on in zip(table.flatten(), active.flatten(), strict=True) if bool(on)]
+        self.weighting.aggregate_backward(losses, [p for p in self.parameters() if p.requires_grad])
+        self.clip_gradients(optimizer, 1.0, "norm")
+        optimizer.step()
+        scheduler: Any = self.lr_schedulers()
+        if scheduler is not None:
+            scheduler.step()
+        loss = (table.detach() * active).sum()
+        self.losses.add_total(loss)
+        self._log_losses(int(active.sum()))
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Give parameters that no row reached a zero gradient, as DDP does, so that both train alike."""
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    p.grad = torch.zeros_like(p)
+
+    def _log_losses(self, size: int, force: bool = False) -> None:
+        step = self.trainer.fit_loop.epoch_loop.batch_idx + 1
+        if not force and step % max(self.trainer.log_every_n_steps, 1) != 0:
+            return
+        means, counts, total = self.losses.drain()
+        self._epoch_sums += means * counts
+        self._epoch_counts += counts
+        values = {"train/loss": total}
+        for i, t in enumerate(self.tasks):
+            values[f"train/{t}/loss"] = float((means[i] * counts[i]).sum() / counts[i].sum().clamp_min(1.0))
+        self.log("train/loss", total, prog_bar=True, batch_size=max(size, 1))
+        self.log_dict({k: v for k, v in values.items() if k != "train/loss"}, batch_size=max(size, 1))
+
+    def on_train_epoch_start(self) -> None:
+        """Begin to gather the losses of an epoch."""
+        self._epoch_sums = torch.zeros_like(self.losses.sums)
+        self._epoch_counts = torch.zeros_like(self.losses.counts)
+
+    def on_train_epoch_end(self) -> None:
+        """Tell the weighting the mean losses of the epoch, and log lambda."""
+        means, counts, _ = self.losses.drain()
+        self._epoch_sums += means * counts
+        self._epoch_counts += counts
+        self.weighting.on_train_epoch_end(self._epoch_sums / self._epoch_counts.clamp_min(1.0), self._epoch_counts > 0)
+        table = self.weighting.table()
+        self.log_dict(
+            {
+                f"lambda/{t}/{s}": float(table[i, j])
+                for i, t in enumerate(self.tasks)
+                for j, s in enumerate(self.fusion.stream_names)
+                if self.cells[(t, s)]
+            }
+        )
+
+    def _evaluate_step(self, batch: Batch) -> None:
+        if len(batch):
+            self._collector.add(self(batch), batch)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect predictions."""
+        self._evaluate_step(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect predictions."""
+        self._evaluate_step(batch)
+
+    def _evaluate_end(self, stage: str) -> dict[str, float]:
+        results = self._collector.gather()
+        self.results[stage] = results
+        metrics = score(self.kinds, results)
+        skills = {}
+        for t, values in metrics.items():
+            self.log_dict({f"{stage}/{t}/{k}": v for k, v in values.items()}, rank_zero_only=False)
+            primary = values[self.kinds[t].primary]
+            if math.isfinite(primary):
+                skills[t] = skill(self.kinds[t], primary)
+        mean = sum(skills.values()) / len(skills) if skills else float("nan")
+        self.log(f"{stage}/skill", mean, prog_bar=stage == "val")
+        return skills
+
+    def on_validation_epoch_end(self) -> None:
+        """Log every metric as val/task/metric, and feed the skills back to the weighting."""
+        skills = self._evaluate_end("val")
+        if not self.trainer.sanity_checking:
+            self.weighting.on_validation_end(skills)
+
+    def on_test_epoch_end(self) -> None:
+        """Log every metric as test/task/metric."""
+        self._evaluate_end("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, tuple[list[str], Tensor]]:
+        """Return task -> (ids, predictions) of every row that the task can be predicted for."""
+        output = self(batch)
+        return {
+            t: ([batch.ids[i] for i in rows.tolist()], output.predictions[t].cpu())
+            for t, rows in output.predicted.items()
+        }
+
+    # -- optimiser -----------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, fused where every parameter allows it, and a schedule a step."""
+        plain = {id(p) for p in self.weighting.parameters()}
+        decay: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
+        for p in self.parameters():
+            if p.requires_grad:
+                (rest if p.ndim < 2 or id(p) in plain else decay).append(p)
+        groups: list[dict[str, Any]] = [
+            {"params": decay, "weight_decay": self.weight_decay},
+            {"params": rest, "weight_decay": 0.0},
+        ]
+        fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for g in groups for p in g["params"])
+        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.learning_rate, fused=fused)
+        if self.schedule == "constant" and self.warmup <= 0:
+            return optimizer
+        total = self._total_steps()
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, Schedule(self.schedule, total, int(self.warmup * total))
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _total_steps(self) -> int:
+        steps = self.trainer.estimated_stepping_batches
+        if not math.isfinite(steps) or steps < 1:
+            if self.schedule != "constant":
+                raise SpecError(
+                    "the schedule needs to know how long training lasts: set trainer.max_epochs or max_steps, "
+                    "or model.schedule=constant"
+                )
+            return 1
+        return int(steps)
+
+
+class Schedule:
+    """Factor of the learning rate at a step: linear warm-up, then decay to 1 %."""
+
+    def __init__(self, name: str, total: int, warmup: int) -> None:
+        self.name = name
+        self.total = max(total, 1)
+        self.warmup = warmup
+
+    def __call__(self, step: int) -> float:
+        """Return the factor at ``step``."""
+        if step < self.warmup:
+            return (step + 1) / (self.warmup + 1)
+        done = min((step - self.warmup) / max(self.total - self.warmup, 1), 1.0)
+        if self.name == "cosine":
+            return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done))
+        return 0.01**done if self.name == "exponential" else 1.0
+

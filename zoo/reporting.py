@@ -1,0 +1,149 @@
+"""From collected predictions to the rows of the final table: value, interval, chance, baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.evaluation import Evaluated
+from zoo.tasks.base import TaskKind, bootstrap_interval
+
+TrainLabels = Callable[[str], tuple[Tensor, Tensor]]
+"""task -> encoded training labels (n, ...) and the source (n,) of each."""
+
+
+@dataclass
+class TaskResult:
+    """One line of the final table.
+
+    Attributes:
+        task: name of the task, or "task [source]" for a part of it.
+        metric: name of the primary metric; higher is better.
+        value: its value on the test split.
+        low, high: 95 % bootstrap interval over rows.
+        chance: the same metric of a guesser that knows the classes of each source, averaged over draws.
+        baseline: the same metric of the best constant of each source: majority, prevalence, mean, medoid.
+        n: test rows.
+        real: whether every row is real.
+        data: "real", "simulated" or "mixed".
+        beats_chance, beats_baseline: whether the whole interval lies above.
+        source: the source of these rows, "" for all.
+        metrics: every metric of the task.
+    """
+
+    task: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    chance: float
+    baseline: float
+    n: int
+    real: bool
+    data: str
+    beats_chance: bool
+    beats_baseline: bool
+    source: str
+    metrics: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """A dictionary for JSON; what is not finite becomes None."""
+        return {k: _json(v) for k, v in asdict(self).items()}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _json(v) for k, v in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _data_word(numbers: Sequence[int], source_simulated: Sequence[bool]) -> str:
+    words = {"simulated" if source_simulated[s] else "real" for s in numbers}
+    return words.pop() if len(words) == 1 else "mixed"
+
+
+def _references(
+    kind: TaskKind, result: Evaluated, train: tuple[Tensor, Tensor], draws: int = 20, seed: int = 0
+) -> tuple[float, float]:
+    """Chance and baseline: what a guesser and the best constant score, each knowing the source of a row."""
+    target, source = train
+    constant = torch.zeros_like(result.prediction)
+    guesses = [torch.zeros_like(result.prediction) for _ in range(draws)]
+    generator = np.random.default_rng(seed)
+    for s in result.source.unique().tolist():
+        where = result.source == s
+        known = target[source == s] if bool((source == s).any()) else target
+        n = int(where.sum())
+        constant[where] = kind.constant(known, n).to(constant.dtype)
+        for guess in guesses:
+            guess[where] = kind.chance(known, n, generator).to(guess.dtype)
+    values = [kind.primary_value(g, result.target) for g in guesses]
+    finite = [v for v in values if math.isfinite(v)]
+    chance = sum(finite) / len(finite) if finite else float("nan")
+    return chance, kind.primary_value(constant, result.target)
+
+
+def _line(
+    name: str, kind: TaskKind, result: Evaluated, train: tuple[Tensor, Tensor], data: str, source: str, resamples: int
+) -> TaskResult:
+    metrics = kind.metrics(result.prediction, result.target)
+    low, high = bootstrap_interval(kind, result.prediction, result.target, resamples=resamples)
+    draws = 3 if kind.kind == "structure" else 20
+    chance, baseline = _references(kind, result, train, draws)
+    return TaskResult(
+        task=name,
+        metric=kind.primary,
+        value=metrics[kind.primary],
+        low=low,
+        high=high,
+        chance=chance,
+        baseline=baseline,
+        n=len(result.target),
+        real=data == "real",
+        data=data,
+        beats_chance=low > chance,
+        beats_baseline=low > baseline,
+        source=source,
+        metrics=metrics,
+    )
+
+
+def summarise(
+    kinds: Mapping[str, TaskKind],
+    results: Mapping[str, Evaluated],
+    train_labels: TrainLabels,
+    source_names: Sequence[str],
+    source_simulated: Sequence[bool],
+    resamples: int = 500,
+) -> list[TaskResult]:
+    """Make the table: a line a task, and below it a line a source where a task has several.
+
+    Args:
+        kinds: task -> TaskKind.
+        results: task -> predictions of the test split.
+        train_labels: training labels, for chance and baseline.
+        source_names, source_simulated: of the numbers in Evaluated.source.
+        resamples: of the bootstrap.
+    """
+    lines: list[TaskResult] = []
+    for task, kind in kinds.items():
+        if task not in results:
+            continue
+        result, train = results[task], train_labels(task)
+        numbers = [int(s) for s in result.source.unique().tolist()]
+        lines.append(_line(task, kind, result, train, _data_word(numbers, source_simulated), "", resamples))
+        for s in numbers if len(numbers) > 1 else []:
+            where = result.source == s
+            rows = where.nonzero().squeeze(1).tolist()
+            part = Evaluated(
+                result.prediction[where], result.target[where], result.source[where], [result.ids[i] for i in rows]
+            )
+            name = f"{task} [{source_names[s]}]"
+            lines.append(_line(name, kind, part, train, _data_word([s], source_simulated), source_names[s], resamples))
+    return lines

@@ -1,0 +1,281 @@
+"""Protein structure: C-alpha coordinates of every residue, from the protein's tokens and a stream."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from tmtools import tm_align
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.contract import Tokens
+from zoo.errors import SpecError
+from zoo.tasks import parts
+from zoo.tasks.base import TASKS, Head, TaskKind
+
+BOND = 3.8
+"""Distance of consecutive C-alpha atoms over a trans peptide bond, in angstrom."""
+SHORTEST = 5
+"""Rows with fewer resolved residues have no score: the TM-score of 3 or 4 points says nothing."""
+WIDTH = 128
+"""Width of the trunk of a StructureHead where no hidden width is given."""
+
+
+def waves(position: Tensor, size: int, longest: float) -> Tensor:
+    """Map positions (...) to (..., size) sines and cosines (Vaswani et al. 2017), waves up to 2 pi longest."""
+    steps = torch.arange(size // 2, device=position.device) / (size // 2 - 1)
+    angle = position.unsqueeze(-1) * torch.exp(-math.log(longest) * steps)
+    return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+def chain_positions(mask: Tensor) -> Tensor:
+    """Map a mask (N, L) to features (N, L, 80) of where in its chain a residue is.
+
+    The index i, the relative index 100 i / n, and the number of residues n of the chain, as waves.
+    """
+    length = mask.sum(1, keepdim=True).clamp_min(1).float()
+    index = torch.arange(mask.shape[1], device=mask.device).float().expand(mask.shape)
+    size = length.expand(mask.shape)
+    return torch.cat([waves(index, 32, 1e4), waves(100 * index / length, 32, 1e3), waves(size, 16, 1e3)], -1)
+
+
+class StructureHead(Head):
+    """Map z (N, dim) and residue tokens (N, L, token_dim) to C-alpha coordinates (N, L, 3) in angstrom.
+
+    Tokens, z and chain positions are added; three residual convolutions over five residues follow, and a
+    linear map gives coordinates directly, in a frame that the network chooses. Padding changes nothing and
+    gets zeros.
+
+    Chosen by experiment on 70 training and 31 test chains of five families (25 to 374 residues), a small
+    transformer before the head, 80 s of one core: test TM-score .63, against .34 for a cumulative sum of unit
+    steps, whose errors add up along the chain.
+
+    Args:
+        task: name of the task, for errors.
+        length: L, the number of token positions.
+        dim: width of the stream vector.
+        token_dim: width of the protein's tokens.
+        hidden: width of the trunk, 0 for WIDTH.
+        dropout: dropout rate in the trunk.
+    """
+
+    scale = 10.0
+    """Coordinates in angstrom per unit of output."""
+
+    def __init__(
+        self, task: str, length: int, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        parts.check_head(hidden, dropout)
+        self.task = task
+        self.length = length
+        width = hidden or WIDTH
+        self.token = nn.Linear(token_dim, width)
+        self.stream = nn.Linear(dim, width)
+        self.position = nn.Linear(80, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.mixes = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(3))
+        self.outs = nn.ModuleList(nn.Sequential(nn.Dropout(dropout), nn.Linear(width, width)) for _ in range(3))
+        self.final = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3))
+
+    def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
+        """Map (N, dim) and Tokens of N rows to (N, L, 3) in angstrom."""
+        protein = parts.need_tokens(self.task, z, tokens)
+        if protein.mask.shape[1] != self.length:
+            raise SpecError(
+                f"the head of task '{self.task}' got tokens of {protein.mask.shape[1]} positions, but predicts "
+                f"{self.length} residues; use an encoder that keeps one token a residue and give the protein "
+                "modality and the task the same length"
+            )
+        real = protein.mask.unsqueeze(-1).to(z.dtype)
+        x = self.token(protein.values) + self.stream(z).unsqueeze(1)
+        x = x + self.position(chain_positions(protein.mask).to(z.dtype))
+        for norm, mix, out in zip(self.norms, self.mixes, self.outs, strict=True):
+            x = x + out(F.gelu(mix((norm(x) * real).transpose(1, 2)).transpose(1, 2)))
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 would round 60 angstrom by 0.25
+            coordinates: Tensor = self.scale * self.final(x.to(self.token.weight.dtype)) * real
+        return coordinates
+
+
+def row_loss(x: Tensor, target: Tensor) -> Tensor:
+    """Return the (N,) losses of coordinates x (N, L, 3) in angstrom against targets (N, L, 4).
+
+    After the best proper rotation (Kabsch 1976; the rotation is held constant in the gradient, which for a
+    minimum over rotations leaves it exact), over resolved residues, the sum of
+
+    - mean distance / 10 angstrom, with distances smoothed by 0.1 angstrom at zero: pulls from far away;
+    - 1 - TM-score (Zhang and Skolnick 2004, eq. 1) with d0 of at least 2 angstrom: rewards the last angstroms;
+    - 0.05 x mean squared deviation of consecutive C-alpha distances, both resolved, from 3.8 angstrom.
+
+    Rotations and translations of either side change nothing; a mirror image costs, for the rotation is proper.
+    A row without a resolved residue has loss 0.
+
+    On the chains of StructureHead this beat frame-aligned point error with a distance map and the bond term
+    (test TM-score .47 against .28 after 60 s, about 75 steps each). Adding the point error changed nothing in
+    equal time (.64 against .63 after 80 s) and costs memory and time that grow with the square of L.
+    """
+    x, seen = x.float(), (target[..., 3] > 0).float()
+    truth = torch.where(seen.unsqueeze(-1) > 0, target[..., :3].float(), 0.0)
+    squared = ((parts.superpose(x, truth, seen) - truth) ** 2).sum(-1)
+    count = seen.sum(-1).clamp_min(1.0)
+    far = ((squared + 0.01).sqrt() - 0.1) / 10
+    close = squared / (squared + parts.tm_scale(count).clamp_min(2.0).unsqueeze(-1) ** 2)
+    both = seen[:, 1:] * seen[:, :-1]
+    step = (((x[:, 1:] - x[:, :-1]) ** 2).sum(-1) + 1e-4).sqrt()
+    bond = ((step - BOND) ** 2 * both).sum(-1) / both.sum(-1).clamp_min(1.0)
+    return ((far + close) * seen).sum(-1) / count + 0.05 * bond
+
+
+def extend(chain: parts.Floats, length: int) -> parts.Floats:
+    """Continue a chain (m, 3) to (length, 3) by copies of itself, each starting a bond behind the last one.
+
+    A shorter length keeps the first residues.
+
+    >>> extend(np.array([[0.0, 0, 0], [2.0, 0, 0]]), 4)[:, 0].tolist()
+    [0.0, 2.0, 5.8, 7.8]
+    """
+    span = chain[-1] - chain[0]
+    distance = float(np.linalg.norm(span))
+    direction = span / distance if distance > 1e-6 else np.array([1.0, 0.0, 0.0])
+    index = np.arange(length)
+    shift = span + BOND * direction
+    continued: parts.Floats = chain[index % len(chain)] + (index // len(chain))[:, None] * shift
+    return continued
+
+
+def chains(task: str, target: Tensor) -> list[parts.Floats]:
+    """Cut targets (N, L, 4) to chains (m, 3) from the first to the last resolved residue, gaps interpolated.
+
+    Chains of fewer than SHORTEST resolved residues are left out.
+
+    Raises:
+        SpecError: no chain is left.
+    """
+    found = []
+    for row in target.double().numpy():
+        seen = np.flatnonzero(row[:, 3] > 0)
+        if len(seen) >= SHORTEST:
+            index = np.arange(seen[0], seen[-1] + 1)
+            found.append(np.stack([np.interp(index, seen, row[seen, k]) for k in range(3)], -1))
+    if not found:
+        raise SpecError(
+            f"task '{task}': no training chain has {SHORTEST} resolved residues; no baseline can be fitted"
+        )
+    return found
+
+
+def medoid(candidates: list[parts.Floats]) -> parts.Floats:
+    """Return the chain with the highest mean TM-score to the others, after resampling all to 64 points.
+
+    One Kabsch superposition a pair, and d0 of the shorter chain.
+    """
+    grid = np.linspace(0, 1, 64)
+    points = [
+        np.stack([np.interp(grid, np.linspace(0, 1, len(c)), c[:, k]) for k in range(3)], -1) for c in candidates
+    ]
+    x = torch.from_numpy(np.stack(points))
+    length = torch.tensor([len(c) for c in candidates]).double()
+    means = []
+    for i in range(len(x)):
+        one = x[i].expand_as(x)
+        squared = ((parts.superpose(x, one, torch.ones(x.shape[:2], dtype=x.dtype)) - one) ** 2).sum(-1)
+        d0 = parts.tm_scale(torch.minimum(length, length[i])).unsqueeze(-1)
+        means.append(float((1 / (1 + squared / d0**2)).mean()))
+    return candidates[int(np.argmax(means))]
+
+
+@TASKS.register_as("structure")
+class Structure(TaskKind):
+    """C-alpha coordinates; targets (N, L, 4): x, y, z in angstrom, and 1 where resolved (else 0).
+
+    Logits and predictions are (N, L, 3) in angstrom, in a frame of their own; L = num_outputs.
+    """
+
+    kind = "structure"
+    primary = "tm_score"
+
+    def head(self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0) -> Head:
+        """Make a StructureHead; ``hidden`` is the width of its trunk, 0 for WIDTH."""
+        return StructureHead(self.spec.name, self.spec.num_outputs, dim, token_dim, hidden, dropout)
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the (N,) losses of ``row_loss``, without unit."""
+        return row_loss(logits, target)
+
+    def predict(self, logits: Tensor) -> Tensor:
+        """Return logits (N, L, 3) as they are, in float32: coordinates in angstrom."""
+        return logits.float()
+
+    def combine(self, predictions: Tensor, weights: Tensor, voting: bool = False) -> Tensor:
+        """Take, row by row, the coordinates (N, L, 3) of the stream with the highest weight (the first of equals).
+
+        Streams predict in frames of their own, so their coordinates cannot be averaged; a vote is the same.
+        """
+        return predictions[weights.argmax(0), torch.arange(predictions.shape[1], device=predictions.device)]
+
+    def _rows(self, prediction: Tensor, target: Tensor) -> list[tuple[Tensor, Tensor]]:
+        keep = target[..., 3] > 0
+        return [(p[k].double(), t[k, :3].double()) for p, t, k in zip(prediction, target, keep, strict=True)]
+
+    def row_scores(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(N,) TM-scores by TM-align (Zhang and Skolnick 2005), normalised by the length of the reference.
+
+        NaN where fewer than SHORTEST residues are resolved; 0 where a predicted coordinate is not finite.
+        """
+        scores = []
+        for x, y in self._rows(prediction, target):
+            if len(y) < SHORTEST or not torch.isfinite(x).all():
+                scores.append(parts.NAN if len(y) < SHORTEST else 0.0)
+                continue
+            letters = "A" * len(y)
+            scores.append(float(tm_align(x.numpy(), y.numpy(), letters, letters).tm_norm_chain2))
+        return torch.tensor(scores, dtype=torch.float32)
+
+    def primary_value(self, prediction: Tensor, target: Tensor) -> float:
+        """Mean TM-score over the rows that have one."""
+        return parts.nan_mean(self.row_scores(prediction, target).tolist())
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
+        """Return tm_score, tm_fixed, rmsd, lddt_ca and undefined.
+
+        tm_score is TM-align's, which looks for its own alignment of the two chains and so forgives a shift
+        along the sequence; being a heuristic, it can also miss the known one and score lower. tm_fixed keeps
+        the known correspondence of residues and is the stricter number for a prediction that is any good.
+        rmsd is in angstrom after superposition (lower is better). lddt_ca is Mariani et al. 2013 over C-alpha.
+        undefined counts the rows with fewer than SHORTEST resolved residues, which enter no mean; a row with
+        a coordinate that is not finite scores 0 (rmsd: infinite). NaN where no row is left.
+        """
+        fixed, rmsd, lddt, undefined = [], [], [], 0
+        for x, y in self._rows(prediction, target):
+            undefined += len(y) < SHORTEST
+            if len(y) < SHORTEST:
+                continue
+            good = bool(torch.isfinite(x).all())
+            fixed.append(parts.tm_fixed(x, y) if good else 0.0)
+            rmsd.append(parts.rmsd(x, y) if good else math.inf)
+            lddt.append(parts.lddt(x, y) if good else 0.0)
+        return {
+            "tm_score": self.primary_value(prediction, target),
+            "tm_fixed": parts.nan_mean(fixed),
+            "rmsd": parts.nan_mean(rmsd),
+            "lddt_ca": parts.nan_mean(lddt),
+            "undefined": float(undefined),
+        }
+
+    def constant(self, train_target: Tensor, n: int) -> Tensor:
+        """The medoid of at most 40 training chains (evenly spaced in their order), for every row: (n, L, 3).
+
+        Residue i of a row gets residue i of the medoid; see ``extend`` for rows that are longer.
+        """
+        known = chains(self.spec.name, train_target)
+        picks = np.unique(np.linspace(0, len(known) - 1, min(40, len(known))).round().astype(int))
+        chain = extend(medoid([known[i] for i in picks]), self.spec.num_outputs)
+        return torch.from_numpy(chain).float().expand(n, -1, -1).clone()
+
+    def chance(self, train_target: Tensor, n: int, generator: np.random.Generator) -> Tensor:
+        """A training chain drawn at random for each row, (n, L, 3), laid out as in ``constant``."""
+        known = chains(self.spec.name, train_target)
+        rows = [extend(known[i], self.spec.num_outputs) for i in generator.integers(0, len(known), n)]
+        return torch.from_numpy(np.stack(rows)).float() if rows else torch.zeros((0, self.spec.num_outputs, 3))
