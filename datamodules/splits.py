@@ -66,11 +66,11 @@ def assign_splits(
 
     Whole groups are assigned. Within each stratum, groups are taken in the order of a hash of (seed, name)
     and given to the split that is furthest below its share; what a stratum rounds away is carried to the
-    next. A publisher's split is kept; a group that touches several goes to the most held-out one.
+    next, within a source. A publisher's split is kept; a group that touches several goes to the most held-out one.
     Where the publisher fixed only a test part, the rest is divided between train and val.
 
     Args:
-        table: columns id, group (equal values never cross a split; "" is a group of its own), stratum,
+        table: columns source (a number; optional), id, group (equal values never cross a split; "" is a group of its own), stratum,
             split ("train", "val", "test" or "").
         fractions: shares of train, val and test; they sum to 1.
         seed: another seed gives another split.
@@ -86,11 +86,22 @@ def assign_splits(
         raise SpecError(f"an index names the splits {sorted(bad)}; known: {SPLITS}")
     unit = np.where(table["group"] == "", "id:" + table["id"].astype(str), "group:" + table["group"].astype(str))
     frame = pd.DataFrame({"unit": unit, "stratum": table["stratum"].to_numpy(), "split": table["split"].to_numpy()})
+    frame["source"] = table["source"].to_numpy() if "source" in table.columns else 0
     units = frame.groupby("unit", sort=True).agg(
         size=("split", "size"),
         stratum=("stratum", lambda s: s.value_counts().sort_index().idxmax()),
         split=("split", lambda s: _held_out_most(set(s))),
+        source=("source", "min"),
     )
+    assigned = dict(units["split"])
+    for _, part in units.groupby("source", sort=True):
+        assigned.update(_divide(part, shares, seed))
+    return frame["unit"].map(assigned).to_numpy(dtype=str)
+
+
+def _divide(units: pd.DataFrame, shares: npt.NDArray[np.float64], seed: int) -> dict[str, str]:
+    """Assign the groups of one source that its publisher left open."""
+    fixed_names = set(units["split"]) - {""}
     wanted = shares.copy()
     for k, name in enumerate(SPLITS[1:], start=1):
         if name in fixed_names:
@@ -100,7 +111,7 @@ def assign_splits(
     wanted = wanted / wanted.sum() if wanted.sum() > 0 else np.array([1.0, 0.0, 0.0])
     open_units = units[units["split"] == ""].copy()
     open_units["key"] = [stable_key(seed, str(name)) for name in open_units.index]
-    assigned = dict(units["split"])
+    assigned: dict[str, str] = {}
     carry = np.zeros(3)
     for _, part in open_units.sort_values(["stratum", "key"]).groupby("stratum", sort=True):
         deficit = wanted * part["size"].sum() + carry
@@ -109,4 +120,4 @@ def assign_splits(
             assigned[name] = SPLITS[best]
             deficit[best] -= size
         carry = deficit
-    return frame["unit"].map(assigned).to_numpy(dtype=str)
+    return assigned

@@ -303,14 +303,16 @@ class MultitaskModule(L.LightningModule):
             raise SpecError("gradient aggregators train in one process; use a scalar weighting with DDP")
         optimizer: Any = self.optimizers()
         optimizer.zero_grad()
-        losses = [cell for cell, on in zip(table.flatten(), active.flatten(), strict=True) if bool(on)]
-        self.weighting.aggregate_backward(losses, [p for p in self.parameters() if p.requires_grad])
+        weighting: Any = self.weighting
+        heads = [p for p in self.heads.parameters() if p.requires_grad]
+        shared = [p for m in (self.encoders, self.marks, self.fusion) for p in m.parameters() if p.requires_grad]
+        weighting.aggregate_backward(weighting.objectives(table, active), shared, heads)
         self.clip_gradients(optimizer, 1.0, "norm")
         optimizer.step()
         scheduler: Any = self.lr_schedulers()
         if scheduler is not None:
             scheduler.step()
-        loss = (table.detach() * active).sum()
+        loss: Tensor = self.weighting(table.detach(), active).detach()
         self.losses.add_total(loss)
         self._log_losses(int(active.sum()))
         return loss
