@@ -170,9 +170,7 @@ class BaseDataModule(L.LightningDataModule):
     def _sequential(self, split: str) -> ResumableLoader:
         world, rank = self._world()
         rows = self.pipeline.rows[split]
-        return self._loader(
-            SequentialSampler(rows, batch_size=self.eval_batch_size, num_replicas=world, rank=rank)
-        )
+        return self._loader(SequentialSampler(rows, batch_size=self.eval_batch_size, num_replicas=world, rank=rank))
 
     def val_dataloader(self) -> ResumableLoader:
         """The validation split, in order."""

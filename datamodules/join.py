@@ -42,21 +42,18 @@ def join_sources(sources: Sequence[Source]) -> Join:
     a subject end in one group, so that a split cannot part them.
     """
     meeting: dict[tuple[str, int], list[Member]] = defaultdict(list)
-    members: list[tuple[Member, ...]] = []
-    order: list[tuple[int, int] | tuple[str, int]] = []
+    members: list[list[Member]] = []
     for s, source in enumerate(sources):
         seen: dict[str, int] = defaultdict(int)
         for row, subject in enumerate(source.index["subject"].astype(str)):
             if not subject:
-                order.append((s, row))
+                members.append([(s, row)])
                 continue
             key = (subject, seen[subject])
             seen[subject] += 1
             if key not in meeting:
-                order.append(key)
+                members.append(meeting[key])  # the list is filled as further sources meet
             meeting[key].append((s, row))
-    for entry in order:
-        members.append(tuple(meeting[entry]) if isinstance(entry[0], str) else ((entry[0], entry[1]),))  # type: ignore[index]
     names = _unique_names(sources)
     columns = [{c: source.index[c].astype(str).to_numpy() for c in source.index.columns} for source in sources]
     lines = []
@@ -65,8 +62,10 @@ def join_sources(sources: Sequence[Source]) -> Join:
         first_source, first_row = joined[0]
         fixed = [columns[s]["split"][r] for s, r in joined if columns[s]["split"][r]]
         if len(set(fixed)) > 1:
-            raise SpecError(f"{names[first_source]} row '{columns[first_source]['id'][first_row]}' is joined to a row "
-                            f"that its publisher put into another split: {fixed}")
+            raise SpecError(
+                f"{names[first_source]} row '{columns[first_source]['id'][first_row]}' is joined to a row "
+                f"that its publisher put into another split: {fixed}"
+            )
         lines.append(
             {
                 "id": f"{names[first_source]}/{columns[first_source]['id'][first_row]}",
@@ -80,7 +79,7 @@ def join_sources(sources: Sequence[Source]) -> Join:
         keys.append(held)
     table = pd.DataFrame(lines)
     table["group"] = _component_names(table["id"].tolist(), keys)
-    return Join(members, table)
+    return Join([tuple(joined) for joined in members], table)
 
 
 def _unique_names(sources: Sequence[Source]) -> list[str]:

@@ -24,7 +24,7 @@ def _apportion(weights: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.i
     [3, 1, 1]
     """
     exact = weights / weights.sum() * total
-    counts = np.floor(exact).astype(np.int64)
+    counts: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
     for k in np.argsort(-(exact - counts), kind="stable")[: total - counts.sum()]:
         counts[k] += 1
     while total >= len(weights) and (counts == 0).any():
@@ -119,9 +119,7 @@ class MixtureSampler:
 class SequentialSampler:
     """Go through rows once, in order, each on one rank; ranks run the same number of (maybe empty) batches."""
 
-    def __init__(
-        self, rows: npt.NDArray[np.int64], *, batch_size: int, num_replicas: int = 1, rank: int = 0
-    ) -> None:
+    def __init__(self, rows: npt.NDArray[np.int64], *, batch_size: int, num_replicas: int = 1, rank: int = 0) -> None:
         self.rows = np.asarray(rows, dtype=np.int64)
         self.batch_size = batch_size
         self.num_replicas = num_replicas

@@ -14,7 +14,7 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.dataset import JoinedDataset
-from datamodules.join import Join, _unique_names, join_sources
+from datamodules.join import _unique_names, join_sources
 from datamodules.processor import PROCESSORS, Processor
 from datamodules.source import RawModality, RawTask, Source
 from datamodules.splits import FRACTIONS, SPLITS, assign_splits
@@ -81,9 +81,7 @@ class Pipeline:
         codecs = {
             name: TargetCodec(
                 task,
-                simulated=all(
-                    s.card.simulated for s in self.sources if any(t.name == name for t in s.card.tasks)
-                ),
+                simulated=all(s.card.simulated for s in self.sources if any(t.name == name for t in s.card.tasks)),
                 max_answers=max_answers,
             )
             for name, task in raw_tasks.items()
@@ -113,7 +111,9 @@ class Pipeline:
         if kind:
             known = {n: m for n, m in known.items() if m.kind == kind}
             if not known:
-                raise SpecError(f"no source has a modality of kind '{kind}'; take the data module of another modality")
+                raise SpecError(
+                    f"no source has a modality of kind '{kind}'; take the data module of another modality"
+                )
         for name in wanted or []:
             if name not in known:
                 raise unknown_name("modality", name, known)
@@ -202,7 +202,9 @@ class Pipeline:
         for name, processor in self.processors.items():
             having = [r for r in train if name in self._peeked[r].inputs]
             if not having:
-                raise DataError(f"no training row has the modality '{name}'; drop it with data.modalities, or add data")
+                raise DataError(
+                    f"no training row has the modality '{name}'; drop it with data.modalities, or add data"
+                )
             chosen = having if processor.fits else having[:1]
             processor.fit(self.raw_modalities[name], [self._value(r, name) for r in chosen])
             if processor.fits:

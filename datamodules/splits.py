@@ -114,9 +114,9 @@ def _divide(units: pd.DataFrame, shares: npt.NDArray[np.float64], seed: int) -> 
     assigned: dict[str, str] = {}
     carry = np.zeros(3)
     for _, part in open_units.sort_values(["stratum", "key"]).groupby("stratum", sort=True):
-        deficit = wanted * part["size"].sum() + carry
+        deficit: npt.NDArray[np.float64] = wanted * part["size"].sum() + carry
         for name, size in zip(part.index, part["size"], strict=True):
-            best = max((k for k in range(3) if wanted[k] > 0), key=lambda k: (round(deficit[k], 9), k))
+            best = max((k for k in range(3) if wanted[k] > 0), key=lambda k: (round(float(deficit[k]), 9), k))
             assigned[name] = SPLITS[best]
             deficit[best] -= size
         carry = deficit

@@ -111,7 +111,9 @@ class TargetCodec:
         for name, value in label.items():
             k = self._code(name, row)
             if not np.isfinite(value):
-                raise DataError(f"task '{self.task.name}': the target '{name}' is {value}; leave unknown ones out", row=row)
+                raise DataError(
+                    f"task '{self.task.name}': the target '{name}' is {value}; leave unknown ones out", row=row
+                )
             values[0, k] = (value - self.mean[k]) / self.scale[k] if kind == "regression" else value
             values[1, k] = 1.0
         return torch.from_numpy(values)
@@ -126,7 +128,9 @@ class TargetCodec:
 
     def _structure(self, xyz: np.ndarray[Any, Any], row: str) -> Tensor:
         if xyz.ndim != 2 or xyz.shape[1] != 4:
-            raise DataError(f"task '{self.task.name}': expected (L, 4) coordinates and mask, got {xyz.shape}", row=row)
+            raise DataError(
+                f"task '{self.task.name}': expected (L, 4) coordinates and mask, got {xyz.shape}", row=row
+            )
         xyz = xyz[: self.length]  # a longer protein was cut there, or refused by its processor
         known = xyz[:, 3] > 0
         if not np.isfinite(xyz[known, :3]).all():

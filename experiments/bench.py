@@ -39,7 +39,9 @@ def make_batches(
         for i in range(batch_size):
             has = torch.rand(MODALITIES, generator=g) < presence
             has[int(torch.randint(MODALITIES, (1,), generator=g))] |= not bool(has.any())
-            inputs = {s.name: torch.randn(s.shape, generator=g) for s, h in zip(specs, has.tolist(), strict=True) if h}
+            inputs = {
+                s.name: torch.randn(s.shape, generator=g) for s, h in zip(specs, has.tolist(), strict=True) if h
+            }
             labels = torch.randint(4, (TASKS,), generator=g)
             seen = torch.rand(TASKS, generator=g) < 0.5
             targets = {t.name: labels[k] for k, t in enumerate(tasks) if bool(seen[k])}
@@ -48,7 +50,9 @@ def make_batches(
     return batches, specs, tasks
 
 
-def make_module(specs: list[ModalitySpec], tasks: list[TaskSpec], dim: int, depth: int, patch: int, shared: bool) -> Any:
+def make_module(
+    specs: list[ModalitySpec], tasks: list[TaskSpec], dim: int, depth: int, patch: int, shared: bool
+) -> Any:
     """A module with one ViT a modality, or one for all."""
     torch.manual_seed(0)
     return MultitaskModule(
@@ -239,9 +243,17 @@ def main() -> None:
             (a, ta), (b, tb) = times.items()
             ratio = statistics.median(tb) / statistics.median(ta)
             least = min(tb) / min(ta)
-            table.add_row(f"{title}: {name}", a, f"{1e3 * min(ta):.2f}", f"{1e3 * statistics.median(ta):.2f}", "", "", "")
+            table.add_row(
+                f"{title}: {name}", a, f"{1e3 * min(ta):.2f}", f"{1e3 * statistics.median(ta):.2f}", "", "", ""
+            )
             sign = "<=" if lower else ">="
             table.add_row(
-                "", b, f"{1e3 * min(tb):.2f}", f"{1e3 * statistics.median(tb):.2f}", f"{ratio:.3f}", f"{least:.3f}", f"{sign} {aim}"
+                "",
+                b,
+                f"{1e3 * min(tb):.2f}",
+                f"{1e3 * statistics.median(tb):.2f}",
+                f"{ratio:.3f}",
+                f"{least:.3f}",
+                f"{sign} {aim}",
             )
     console.print(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -16,7 +16,6 @@ import datamodules.phantom
 import datamodules.sources  # noqa: F401  (registers data modules, processors and sources)
 import zoo  # noqa: F401  (registers encoders, fusions and weightings)
 from datamodules.base import BaseDataModule
-from datamodules.processor import PROCESSORS
 from datamodules.source import SOURCES
 from zoo.callbacks import PredictionWriter, ReportCallback, ResumeCallback
 from zoo.encoders import ENCODERS
@@ -67,7 +66,10 @@ class ZooCLI(LightningCLI):
             torch.set_num_threads(threads)
 
     def before_fit(self) -> None:
-        """Give the whole configuration to W&B."""
+        """Give the whole configuration to W&B; hand gradient clipping over where the module steps by itself."""
+        if not self.model.automatic_optimization:  # Lightning refuses to clip for such a module
+            self.model.manual_clip = float(self.trainer.gradient_clip_val or 0.0)
+            self.trainer.gradient_clip_val = None
         for logger in self.trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_hyperparams({"config": self.parser.dump(self.config, skip_link_targets=False)})
@@ -83,14 +85,20 @@ class ZooCLI(LightningCLI):
         ]
         usable = bool(best) and Path(best[0]).exists()
         self.trainer.test(
-            self.model, datamodule=self.datamodule, ckpt_path=best[0] if usable else None, verbose=False, weights_only=True
+            self.model,
+            datamodule=self.datamodule,
+            ckpt_path=best[0] if usable else None,
+            verbose=False,
+            weights_only=True,
         )
 
 
 def _wandb_offline_without_key() -> None:
     """Never prompt: without a key W&B writes to disk, and ``wandb sync`` can send it later."""
     netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
-    has_key = bool(os.environ.get("WANDB_API_KEY")) or (netrc.exists() and "wandb" in netrc.read_text(errors="ignore"))
+    has_key = bool(os.environ.get("WANDB_API_KEY")) or (
+        netrc.exists() and "wandb" in netrc.read_text(errors="ignore")
+    )
     if not has_key:
         os.environ.setdefault("WANDB_MODE", "offline")
     os.environ.setdefault("WANDB_SILENT", "true")
@@ -117,5 +125,9 @@ def _quiet() -> None:
     """Silence what libraries say about things that are as they should be here."""
     import warnings
 
-    for pattern in (".*does not have many workers.*", ".*`isinstance\\(treespec, LeafSpec\\)`.*", ".*Checkpoint directory.*"):
+    for pattern in (
+        ".*does not have many workers.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)`.*",
+        ".*Checkpoint directory.*",
+    ):
         warnings.filterwarnings("ignore", pattern)

@@ -77,7 +77,9 @@ def main() -> None:
         import difflib
 
         near = difflib.get_close_matches(command, LIGHTNING + EXTRA, n=1)
-        sys.exit(f"error: unknown command '{command}'" + (f"; did you mean '{near[0]}'?" if near else "") + "\n\n" + HELP)
+        sys.exit(
+            f"error: unknown command '{command}'" + (f"; did you mean '{near[0]}'?" if near else "") + "\n\n" + HELP
+        )
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if os.environ.get("ZOO_ONLINE") is None else "0")
     sys.argv[1:] = find_configs(sys.argv[1:])
     if command in LIGHTNING:

@@ -32,9 +32,17 @@ TASKS = ("response", "radiographic_findings", "expression")
 def train(fusion: str, modalities: tuple[str, ...], *, patients: int, epochs: int, seed: int) -> TaskResult:
     """Train one fusion on one subset of modalities and return the result on ``response``."""
     L.seed_everything(seed, verbose=False)
-    everything = {"response", *({"radiographic_findings"} if "ct" in modalities else ()), *({"expression"} if "genomics" in modalities else ())}
+    everything = {
+        "response",
+        *({"radiographic_findings"} if "ct" in modalities else ()),
+        *({"expression"} if "genomics" in modalities else ()),
+    }
     data = MultimodalDataModule(
-        [PhantomCohort(n=patients, seed=seed, size=32, modalities=list(modalities), tasks=sorted(everything), presence=1.0)],
+        [
+            PhantomCohort(
+                n=patients, seed=seed, size=32, modalities=list(modalities), tasks=sorted(everything), presence=1.0
+            )
+        ],
         batch_size=64,
         seed=seed,
     )
@@ -87,13 +95,19 @@ def main() -> None:
     cells = [(f, s) for f in options.fusions for s in SUBSETS]
     for fusion, subset in track(cells, description="training"):
         result = train(fusion, subset, patients=options.patients, epochs=options.epochs, seed=options.seed)
-        runs.append({"fusion": fusion, "modalities": subset, **result.as_dict(), "best": best_accuracy("response", subset)})
-    table = Table(title=f"accuracy on the synergistic task 'response' (simulated), n = {runs[0]['n']}, seed {options.seed}")
+        runs.append(
+            {"fusion": fusion, "modalities": subset, **result.as_dict(), "best": best_accuracy("response", subset)}
+        )
+    table = Table(
+        title=f"accuracy on the synergistic task 'response' (simulated), n = {runs[0]['n']}, seed {options.seed}"
+    )
     for column in ("fusion", *(" + ".join(s) for s in SUBSETS)):
         table.add_column(column)
     for fusion in options.fusions:
         mine = {tuple(r["modalities"]): r for r in runs if r["fusion"] == fusion}
-        table.add_row(fusion, *(f"{mine[s]['value']:.3f} ({mine[s]['low']:.3f} to {mine[s]['high']:.3f})" for s in SUBSETS))
+        table.add_row(
+            fusion, *(f"{mine[s]['value']:.3f} ({mine[s]['low']:.3f} to {mine[s]['high']:.3f})" for s in SUBSETS)
+        )
     table.add_row("best reachable", *(f"{best_accuracy('response', s):.3f}" for s in SUBSETS))
     Console().print(table)
     if options.out:

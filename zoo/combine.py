@@ -26,7 +26,8 @@ def combine_streams(
         detach: leave the logits out of the graph, so that only the weights learn.
     """
     weights = fusion.stream_weights(task)
-    names = [s for k, s in enumerate(fusion.stream_names) if (task, s) in output.rows and float(weights[k]) > 0]
+    used = (weights > 0).tolist()
+    names = [s for k, s in enumerate(fusion.stream_names) if (task, s) in output.rows and used[k]]
     if not names:
         return None
     if len(names) == 1:

@@ -29,7 +29,7 @@ AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWYX"
 
 
 def _check_name(what: str, name: str) -> None:
-    reserved = set(dir(nn.ModuleDict))
+    reserved = {*dir(nn.ModuleDict()), *dir(nn.ParameterDict())}  # of instances: "training" is one's attribute
     if not name.isidentifier() or keyword.iskeyword(name) or name in reserved or name == "fused":
         raise SpecError(
             f"{what} name {name!r} cannot be used: names are identifiers of letters, digits and _, "
@@ -284,7 +284,8 @@ def collate(samples: Sequence[Sample], modalities: Sequence[ModalitySpec], tasks
 
 def target_shape(task: TaskSpec) -> tuple[int, ...]:
     """Shape of one target: () for class codes; (2, K) values and observed mask for multilabel and
-    regression; (L, 4) x, y, z in angstrom and resolved mask for structure."""
+    regression; (L, 4) x, y, z in angstrom and resolved mask for structure.
+    """
     if task.kind in ("multilabel", "regression"):
         return (2, task.num_outputs)
     if task.kind == "structure":

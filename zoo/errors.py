@@ -22,9 +22,7 @@ class DataError(ZooError, ValueError):
     """A file or a row that cannot be used. Carries the file and the row where they are known."""
 
     def __init__(self, message: str, *, file: object | None = None, row: object | None = None) -> None:
-        where = "".join(
-            [f" [file: {file}]" if file is not None else "", f" [row: {row}]" if row is not None else ""]
-        )
+        where = "".join([f" [file: {file}]" if file is not None else "", f" [row: {row}]" if row is not None else ""])
         super().__init__(message + where)
         self.file = file
         self.row = row

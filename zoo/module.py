@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning as L
 import torch
@@ -39,7 +39,7 @@ class _Touch(torch.autograd.Function):
         return loss.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return (grad, *([None] * ctx.count))
 
 
@@ -114,7 +114,8 @@ class MultitaskModule(L.LightningModule):
         self.weighting.bind(tuple(self.tasks), self.fusion.stream_names, self.cells)
         self.automatic_optimization = not getattr(self.weighting, "manual_backward_needed", False)
         if not self.automatic_optimization:
-            print(self.weighting.cost_note(len(self.tasks)))
+            print(cast(Any, self.weighting).cost_note(len(self.tasks)))
+        self.manual_clip = 1.0
         self._collector = Collector()
         self.results: dict[str, dict[str, Evaluated]] = {}
 
@@ -139,10 +140,12 @@ class MultitaskModule(L.LightningModule):
                     f"the modalities {names} cannot share an encoder: kinds and shapes differ: "
                     f"{[(s.kind, s.shape) for s in specs]}"
                 )
-            self._group.update({m: f"shared{number}" for m in names} if len(names) > 1 else {})
-        made: dict[str, nn.Module] = {}
+            self._group.update(dict.fromkeys(names, f"shared-{number}") if len(names) > 1 else {})
+        made: dict[str, Encoder] = {}
         for name, spec in self.modalities.items():
-            factory = given.get(name) or given.get(spec.kind) or default_encoder(spec.kind)
+            factory: Callable[[ModalitySpec], Encoder] | None = (
+                given.get(name) or given.get(spec.kind) or default_encoder(spec.kind)
+            )
             if factory is None:
                 raise SpecError(
                     f"modality '{name}' of kind '{spec.kind}' has no encoder; add model.encoders.{name} or "
@@ -185,7 +188,7 @@ class MultitaskModule(L.LightningModule):
         tokens: dict[str, Tokens] = {}
         waiting: dict[str, list[str]] = {}
         for name in self.modalities:
-            if len(batch.inputs[name]):
+            if name in batch.inputs and len(batch.inputs[name]):
                 waiting.setdefault(self._group.get(name, name), []).append(name)
         for key, names in waiting.items():
             encoder: Any = self.encoders[key]
@@ -218,10 +221,11 @@ class MultitaskModule(L.LightningModule):
         output = Output({}, {}, streams.vectors, streams.available)
         for t, task in self.tasks.items():
             allowed = batch.observed[t] if labelled_only else torch.ones_like(batch.observed[t])
+            absent = torch.zeros_like(allowed)
             if task.reads:
-                allowed = allowed & batch.present[task.reads]
+                allowed = allowed & batch.present.get(task.reads, absent)
             if task.modalities:
-                allowed = allowed & torch.stack([batch.present[m] for m in task.modalities]).any(0)
+                allowed = allowed & torch.stack([batch.present.get(m, absent) for m in task.modalities]).any(0)
             for s in self.fusion.stream_names:
                 if self.cells[(t, s)]:
                     self._apply_head(t, s, allowed, tokens, batch, output)
@@ -253,6 +257,17 @@ class MultitaskModule(L.LightningModule):
                 output.predicted[t], output.predictions[t] = combined
 
     # -- steps ---------------------------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Refuse weight averaging over integer buffers: rounded column numbers would read other columns."""
+        trainer: Any = self.trainer
+        averages = [c for c in trainer.callbacks if getattr(c, "_use_buffers", False)]
+        names = [n for n, b in self.named_buffers() if not b.is_floating_point() and b.dtype != torch.bool]
+        if averages and names:
+            raise SpecError(
+                f"{type(averages[0]).__name__} would average the integer buffers {names} and so corrupt them; "
+                "give it use_buffers: false"
+            )
 
     def _drop_modalities(self, batch: Batch) -> Batch:
         """Hide present modalities at random in training; the rows keep at least one."""
@@ -307,7 +322,8 @@ class MultitaskModule(L.LightningModule):
         heads = [p for p in self.heads.parameters() if p.requires_grad]
         shared = [p for m in (self.encoders, self.marks, self.fusion) for p in m.parameters() if p.requires_grad]
         weighting.aggregate_backward(weighting.objectives(table, active), shared, heads)
-        self.clip_gradients(optimizer, 1.0, "norm")
+        if self.manual_clip > 0:
+            self.clip_gradients(optimizer, self.manual_clip, "norm")
         optimizer.step()
         scheduler: Any = self.lr_schedulers()
         if scheduler is not None:
@@ -324,9 +340,9 @@ class MultitaskModule(L.LightningModule):
                 if p.grad is None:
                     p.grad = torch.zeros_like(p)
 
-    def _log_losses(self, size: int, force: bool = False) -> None:
-        step = self.trainer.fit_loop.epoch_loop.batch_idx + 1
-        if not force and step % max(self.trainer.log_every_n_steps, 1) != 0:
+    def _log_losses(self, size: int) -> None:
+        trainer: Any = self.trainer
+        if (trainer.fit_loop.epoch_loop.batch_idx + 1) % max(trainer.log_every_n_steps, 1) != 0:
             return
         means, counts, total = self.losses.drain()
         self._epoch_sums += means * counts
@@ -347,7 +363,9 @@ class MultitaskModule(L.LightningModule):
         means, counts, _ = self.losses.drain()
         self._epoch_sums += means * counts
         self._epoch_counts += counts
-        self.weighting.on_train_epoch_end(self._epoch_sums / self._epoch_counts.clamp_min(1.0), self._epoch_counts > 0)
+        self.weighting.on_train_epoch_end(
+            self._epoch_sums / self._epoch_counts.clamp_min(1.0), self._epoch_counts > 0
+        )
         table = self.weighting.table()
         self.log_dict(
             {
@@ -454,4 +472,3 @@ class Schedule:
         if self.name == "cosine":
             return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done))
         return 0.01**done if self.name == "exponential" else 1.0
-

@@ -76,7 +76,7 @@ def _references(
     constant = torch.zeros_like(result.prediction)
     guesses = [torch.zeros_like(result.prediction) for _ in range(draws)]
     generator = np.random.default_rng(seed)
-    for s in result.source.unique().tolist():
+    for s in sorted(set(result.source.tolist())):
         where = result.source == s
         known = target[source == s] if bool((source == s).any()) else target
         n = int(where.sum())
@@ -136,7 +136,7 @@ def summarise(
         if task not in results:
             continue
         result, train = results[task], train_labels(task)
-        numbers = [int(s) for s in result.source.unique().tolist()]
+        numbers = sorted(set(result.source.tolist()))
         lines.append(_line(task, kind, result, train, _data_word(numbers, source_simulated), "", resamples))
         for s in numbers if len(numbers) > 1 else []:
             where = result.source == s
@@ -145,5 +145,7 @@ def summarise(
                 result.prediction[where], result.target[where], result.source[where], [result.ids[i] for i in rows]
             )
             name = f"{task} [{source_names[s]}]"
-            lines.append(_line(name, kind, part, train, _data_word([s], source_simulated), source_names[s], resamples))
+            lines.append(
+                _line(name, kind, part, train, _data_word([s], source_simulated), source_names[s], resamples)
+            )
     return lines

@@ -25,14 +25,15 @@ from datamodules.sources.wisconsin import WisconsinBreastCancer
 
 __all__ = [
     "BCCD",
+    "CB513",
+    "HAM10000",
+    "VQARAD",
     "BCIIV2b",
     "BoneAge",
     "BrainTumorMRI",
-    "CB513",
     "CITESeq",
     "EarthMicrobiome",
     "EcoliMPRA",
-    "HAM10000",
     "HeadCT",
     "MedicalAbstracts",
     "MouseCellAtlas",
@@ -44,6 +45,5 @@ __all__ = [
     "RetinopathyGrades",
     "SingleCellH5AD",
     "UCISplice",
-    "VQARAD",
     "WisconsinBreastCancer",
 ]

@@ -77,7 +77,12 @@ def test_ranks_are_disjoint_and_together_are_one_process(
         parts = [ranks[r][step] for r in range(world)]
         assert all(len(p) == batch for p in parts)
         assert sorted(sum(parts, [])) == sorted(whole)
-        if len(whole) <= min(sizes) and not homogeneous and temperature == 1.0 and sum(sizes) >= len(whole) * len(alone):
+        if (
+            len(whole) <= min(sizes)
+            and not homogeneous
+            and temperature == 1.0
+            and sum(sizes) >= len(whole) * len(alone)
+        ):
             assert len(set(whole)) == len(whole)
 
 
@@ -116,7 +121,10 @@ def test_iterating_leaves_the_global_random_state_alone() -> None:
 
 
 def test_sequential_covers_each_row_once_over_ranks() -> None:
-    ranks = [[k for b in SequentialSampler(np.arange(11), batch_size=2, num_replicas=3, rank=r).batches() for k, _ in b] for r in range(3)]
+    ranks = [
+        [k for b in SequentialSampler(np.arange(11), batch_size=2, num_replicas=3, rank=r).batches() for k, _ in b]
+        for r in range(3)
+    ]
     assert sorted(sum(ranks, [])) == list(range(11))
     assert len({len(SequentialSampler(np.arange(11), batch_size=2, num_replicas=3, rank=r)) for r in range(3)}) == 1
 

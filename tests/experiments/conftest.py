@@ -1,4 +1,4 @@
-"""Run the real command line in a process of its own."""
+"""Run the real command line in a process of its own, or in this one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Call = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """run("fit", "--config", ..., ok=True): call experiments/run.py in an empty folder."""
 
-    def call(*arguments: str, ok: bool | None = True, timeout: float = 600, **environment: str) -> subprocess.CompletedProcess[str]:
+    def call(
+        *arguments: str, ok: bool | None = True, timeout: float = 600, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         env = {
             **os.environ,
             "OMP_NUM_THREADS": "1",
@@ -47,10 +50,49 @@ def run(tmp_path: Path) -> Run:
     return call
 
 
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """call("fit", "--config", ...): the same in this process, which saves the imports; (exit code, output).
+
+    An exception that the command line lets through is a traceback to its user, and fails the test.
+    """
+    from experiments import run as command
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def inner(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
+        capfd.readouterr()
+        code: object = 0
+        try:
+            command.main()
+        except SystemExit as end:
+            code = end.code
+        said = capfd.readouterr()
+        output = said.out + said.err + (code if isinstance(code, str) else "")
+        return (code if isinstance(code, int) else int(code is not None)), output
+
+    return inner
+
+
 TINY = (
     "--trainer.max_epochs=1",
     "--trainer.limit_train_batches=2",
-    "--trainer.limit_val_batches=1",
-    "--trainer.limit_test_batches=1",
+    "--trainer.limit_val_batches=2",
+    "--trainer.limit_test_batches=2",
     "--trainer.check_val_every_n_epoch=1",
 )
+"""Not 1 for the limits: LightningCLI reads "1" as 1.0, which is all batches."""
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Options of a training of two steps."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def small() -> str:
+    """Path of small.yaml."""
+    return str(Path(__file__).parent / "small.yaml")

@@ -19,17 +19,36 @@ def losses(folder: Path) -> list[float]:
 @pytest.mark.parametrize("weighting", ["FixedWeighting", "UncertaintyWeighting"])
 def test_two_processes_equal_one(run, tmp_path: Path, weighting: str) -> None:  # type: ignore[no-untyped-def]
     common = [
-        "fit", "--config", SMALL, "--test_after_fit=false", "--trainer.max_steps=10", "--trainer.max_epochs=-1",
-        f"--model.weighting={weighting}", "--trainer.limit_val_batches=0",
-        "--model.encoders.image.init_args.dropout=0", "--model.encoders.dna.init_args.dropout=0",
+        "fit",
+        "--config",
+        SMALL,
+        "--test_after_fit=false",
+        "--trainer.max_steps=10",
+        "--trainer.max_epochs=-1",
+        f"--model.weighting={weighting}",
+        "--trainer.limit_val_batches=0",
+        "--model.fusion=ConcatFusion",
+        "--model.fusion.init_args.dropout=0",
+        "--model.encoders.image.init_args.dropout=0",
+        "--model.encoders.dna.init_args.dropout=0",
         "--model.encoders.text.init_args.dropout=0",
     ]
     note = '[{"class_path": "spies.NoteBatches", "init_args": {"path": "ids"}}]'
     one, two = tmp_path / "one", tmp_path / "two"
-    run(*common, "--data.batch_size=8", f"--trainer.default_root_dir={one}", f"--trainer.logger.init_args.save_dir={one}/runs")
     run(
-        *common, "--data.batch_size=4", "--trainer.devices=2", "--trainer.strategy=ddp", f"--trainer.callbacks={note}",
-        f"--trainer.default_root_dir={two}", f"--trainer.logger.init_args.save_dir={two}/runs",
+        *common,
+        "--data.batch_size=8",
+        f"--trainer.default_root_dir={one}",
+        f"--trainer.logger.init_args.save_dir={one}/runs",
+    )
+    run(
+        *common,
+        "--data.batch_size=4",
+        "--trainer.devices=2",
+        "--trainer.strategy=ddp",
+        f"--trainer.callbacks={note}",
+        f"--trainer.default_root_dir={two}",
+        f"--trainer.logger.init_args.save_dir={two}/runs",
     )
     a, b = losses(one), losses(two)
     assert len(a) == len(b) == 10

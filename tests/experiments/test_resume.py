@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+import zoo.module  # noqa: F401  (allows the specs in a checkpoint to be loaded)
+
 SMALL = str(Path(__file__).parent / "small.yaml")
 
 
@@ -15,7 +17,13 @@ def callbacks(log: Path, folder: Path, kill: int | None) -> str:
         {"class_path": "spies.NoteBatches", "init_args": {"path": str(log)}},
         {
             "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-            "init_args": {"dirpath": str(folder), "every_n_train_steps": 2, "save_top_k": -1, "filename": "{step}", "save_last": True},
+            "init_args": {
+                "dirpath": str(folder),
+                "every_n_train_steps": 2,
+                "save_top_k": -1,
+                "filename": "{step}",
+                "save_last": True,
+            },
         },
     ]
     if kill is not None:

@@ -32,17 +32,23 @@ class PredictionWriter(L.Callback):
         for task, (ids, values) in outputs.items():
             spec = pl_module.tasks[task]
             names = list(spec.classes) or ["values"]
-            with (folder / f"predictions_{task}{suffix}.csv").open("w" if batch_idx == 0 else "a", newline="") as file:
+            with (folder / f"predictions_{task}{suffix}.csv").open(
+                "w" if batch_idx == 0 else "a", newline=""
+            ) as file:
                 writer = csv.writer(file)
                 if file.tell() == 0:
                     writer.writerow(["id", "predicted", *names])
                 for name, value in zip(ids, values, strict=True):
                     flat = [f"{x:.6g}" for x in value.flatten().tolist()]
                     cells = flat if spec.classes else [" ".join(flat)]
-                    best = spec.classes[int(value.argmax())] if spec.kind in ("classification", "ordinal", "vqa") else ""
+                    best = (
+                        spec.classes[int(value.argmax())] if spec.kind in ("classification", "ordinal", "vqa") else ""
+                    )
                     writer.writerow([name, best, *cells])
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Say where the files are."""
         if trainer.is_global_zero:
-            Console().print(f"predictions: {Path(run_folder(trainer, self.folder))}/predictions_*.csv", highlight=False)
+            Console().print(
+                f"predictions: {Path(run_folder(trainer, self.folder))}/predictions_*.csv", highlight=False
+            )

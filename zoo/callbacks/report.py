@@ -14,7 +14,20 @@ from rich.table import Table
 from zoo.errors import SpecError
 from zoo.reporting import TaskResult, summarise
 
-COLUMNS = ("task", "metric", "value", "low", "high", "chance", "baseline", "n", "real", "data", "beats_chance", "beats_baseline")
+COLUMNS = (
+    "task",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "chance",
+    "baseline",
+    "n",
+    "real",
+    "data",
+    "beats_chance",
+    "beats_baseline",
+)
 
 
 class ReportCallback(L.Callback):
@@ -88,27 +101,41 @@ def write_csv(lines: list[TaskResult], path: Path) -> None:
         writer.writerows([getattr(line, c) for c in COLUMNS] for line in lines)
 
 
+def _verdict(line: TaskResult) -> str:
+    if line.beats_chance and line.beats_baseline:
+        return "[green]beats both[/]"
+    if line.beats_chance:
+        return "[yellow]beats chance, not the baseline[/]"
+    if line.beats_baseline:
+        return "[yellow]beats the baseline, not chance[/]"
+    return "[red]beats neither[/]"
+
+
 def print_table(lines: list[TaskResult]) -> None:
-    """Print the table; what does not beat chance or the baseline is marked."""
-    table = Table(title="test results (95 % bootstrap interval over rows)")
+    """Print the table, and say of each line whether its whole interval lies above chance and baseline."""
+    table = Table(title="test results, 95 % bootstrap interval over rows; baseline: best constant of each source")
+    right = ("value", "interval", "chance", "baseline", "n")
     for name in ("task", "metric", "value", "interval", "chance", "baseline", "n", "data", "verdict"):
-        table.add_column(name, justify="left" if name in ("task", "metric", "data", "verdict") else "right")
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name not in ("task", "verdict"))
     for line in lines:
-        verdict = "beats baseline" if line.beats_baseline else ("beats chance only" if line.beats_chance else "no better than chance")
-        colour = "green" if line.beats_baseline else ("yellow" if line.beats_chance else "red")
         table.add_row(
             ("  " if line.source else "") + line.task.replace("[", "\\["),
             line.metric,
             f"{line.value:.3f}",
-            f"{line.low:.3f} to {line.high:.3f}",
+            f"{line.low:.3f}..{line.high:.3f}",
             f"{line.chance:.3f}",
             f"{line.baseline:.3f}",
             str(line.n),
             line.data,
-            f"[{colour}]{verdict}[/]",
+            _verdict(line),
         )
     console = Console()
-    console.print(table if console.width >= 110 else table, soft_wrap=False)
+    if not console.is_terminal and console.width < 120:
+        console = Console(width=120)
+    console.print(table)
+    whole = [line for line in lines if not line.source]
+    beaten = sum(line.beats_baseline for line in whole)
+    console.print(f"{beaten} of {len(whole)} tasks beat the baseline with their interval", highlight=False)
 
 
 def draw(lines: list[TaskResult], path: Path) -> None:
@@ -123,9 +150,15 @@ def draw(lines: list[TaskResult], path: Path) -> None:
     for k, line in enumerate(shown):
         y = len(shown) - 1 - k
         colour = "#1b6ca8" if line.real else "#8a6db1"
-        axes.barh(y, line.value, height=0.62, color=colour, alpha=0.85, hatch=None if line.real else "//", edgecolor="white")
+        axes.barh(
+            y, line.value, height=0.62, color=colour, alpha=0.85, hatch=None if line.real else "//", edgecolor="white"
+        )
         axes.errorbar(
-            line.value, y, xerr=[[max(line.value - line.low, 0)], [max(line.high - line.value, 0)]], color="black", capsize=3
+            line.value,
+            y,
+            xerr=[[max(line.value - line.low, 0)], [max(line.high - line.value, 0)]],
+            color="black",
+            capsize=3,
         )
         axes.plot([line.chance] * 2, [y - 0.36, y + 0.36], color="#d1495b", lw=2)
         axes.plot([line.baseline] * 2, [y - 0.36, y + 0.36], color="#edae49", lw=2)
@@ -148,7 +181,9 @@ def _log_to_wandb(trainer: L.Trainer, lines: list[TaskResult], picture: Path) ->
 
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
-            logger.log_table(key="report", columns=list(COLUMNS), data=[[getattr(x, c) for c in COLUMNS] for x in lines])
+            logger.log_table(
+                key="report", columns=list(COLUMNS), data=[[getattr(x, c) for c in COLUMNS] for x in lines]
+            )
             logger.log_image(key="report_figure", images=[str(picture)])
             for line in lines:
                 if not line.source:

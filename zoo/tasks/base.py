@@ -74,14 +74,23 @@ class TaskKind(ABC):
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
         """Return every metric of this kind. NaN where a metric is undefined on these rows."""
 
+    def slow_metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
+        """Return metrics too slow for every epoch, which the final report adds to ``metrics``; here none."""
+        return {}
+
     def row_scores(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        """(N,) scores whose mean is the primary metric, or None where it is not a mean over rows."""
+        """(N,) scores whose mean is the primary metric, or None where it is not a mean over rows.
+
+        NaN where a row has no score; such rows enter no mean.
+        """
         return None
 
     def primary_value(self, prediction: Tensor, target: Tensor) -> float:
-        """The primary metric alone."""
+        """The primary metric alone. NaN where no row has a score."""
         scores = self.row_scores(prediction, target)
-        return float(scores.double().mean()) if scores is not None else self.metrics(prediction, target)[self.primary]
+        if scores is None:
+            return self.metrics(prediction, target)[self.primary]
+        return float(scores.double().nanmean())
 
     @abstractmethod
     def constant(self, train_target: Tensor, n: int) -> Tensor:
@@ -109,7 +118,7 @@ def bootstrap_interval(
     """Percentile bootstrap interval of the primary metric over rows (Efron 1979).
 
     Returns:
-        (low, high); (nan, nan) for no rows.
+        (low, high); (nan, nan) for no rows, or where no resample has a score.
     """
     n = len(target)
     if n == 0:
@@ -119,7 +128,11 @@ def bootstrap_interval(
     values = np.empty(resamples)
     for i in range(resamples):
         pick = torch.from_numpy(generator.integers(0, n, n))
-        values[i] = float(scores[pick].mean()) if scores is not None else kind.primary_value(prediction[pick], target[pick])
+        values[i] = (
+            float(scores[pick].nanmean()) if scores is not None else kind.primary_value(prediction[pick], target[pick])
+        )
+    if np.isnan(values).all():
+        return float("nan"), float("nan")
     tail = 100 * (1 - level) / 2
     low, high = np.nanpercentile(values, [tail, 100 - tail])
     return float(low), float(high)

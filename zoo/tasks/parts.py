@@ -262,43 +262,6 @@ def tm_scale(length: Tensor) -> Tensor:
     return scale
 
 
-def _seeds(length: int) -> Tensor:
-    """Weights (S, L): the whole chain, and overlapping fragments of 1/2, 1/4, ... 1/16 of it (at least 4)."""
-    rows = []
-    for size in sorted({max(length // part, min(4, length)) for part in (1, 2, 4, 8, 16)}, reverse=True):
-        step = 1 if length <= 32 else max(size // 2, 1)
-        for start in sorted({*range(0, length - size + 1, step), length - size}):
-            row = torch.zeros(length, dtype=torch.float64)
-            row[start : start + size] = 1.0
-            rows.append(row)
-    return torch.stack(rows)
-
-
-def tm_fixed(prediction: Tensor, truth: Tensor, rounds: int = 10) -> float:
-    """TM-score of (L, 3) against (L, 3), in double, where residue i corresponds to residue i.
-
-    Zhang and Skolnick 2004, eq. 1: the largest mean of 1 / (1 + d^2 / d0^2) over superpositions. The search
-    begins as theirs: superpose fragments, then again and again the residues that came to lie within a cut-off.
-    It ends, and begins once more, with superpositions under the weights 1 / (1 + d^2 / d0^2)^2: these never
-    lower the score, because it is convex in d^2.
-    """
-    length = len(truth)
-    d0 = float(tm_scale(torch.tensor(float(length))))
-    seeds = _seeds(length)
-    x, y = prediction.expand(len(seeds), -1, -1), truth.expand(len(seeds), -1, -1)
-    best = 0.0
-    for cutting in (rounds, 0):
-        weight = seeds
-        for i in range(cutting + rounds):
-            squared = ((superpose(x, y, weight) - y) ** 2).sum(-1)
-            closeness = 1 / (1 + squared / d0**2)
-            best = max(best, float(closeness.mean(-1).max()))
-            third = squared.topk(min(3, length), largest=False).values[:, -1:]
-            near = squared <= third.clamp_min(min(max(d0, 4.5), 8.0) ** 2)
-            weight = near.to(closeness.dtype) if i < cutting else closeness**2
-    return best
-
-
 def rmsd(prediction: Tensor, truth: Tensor) -> float:
     """Root mean squared deviation in angstrom of (L, 3) from (L, 3) after the best proper superposition."""
     x, y = prediction[None], truth[None]

@@ -41,6 +41,31 @@ def chain_positions(mask: Tensor) -> Tensor:
     return torch.cat([waves(index, 32, 1e4), waves(100 * index / length, 32, 1e3), waves(size, 16, 1e3)], -1)
 
 
+TURN = (0.643, 0.300, 0.298, 0.639)
+
+
+def walk(turns: Tensor) -> Tensor:
+    """Map turns (N, L, 4), quaternions of any length, to chains (N, L, 3) of steps of BOND.
+
+    """
+    q = F.normalize(turns, dim=-1)
+    shift = 1
+    while shift < q.shape[1]:
+        q = torch.cat([q[:, :shift], multiply(q[:, :-shift], q[:, shift:])], 1)
+        shift *= 2
+    w, x, y, z = F.normalize(q, dim=-1).unbind(-1)
+    steps = torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], -1)
+    return BOND * steps.cumsum(1)
+
+
+def multiply(p: Tensor, q: Tensor) -> Tensor:
+    """Product of quaternions (..., 4)."""
+    a, b, c, d = p.unbind(-1)
+    e, f, g, h = q.unbind(-1)
+    return torch.stack([a * e - b * f - c * g - d * h, a * f + b * e + c * h - d * g,
+        a * g - b * h + c * e + d * f, a * h + b * g - c * f + d * e], -1)
+
+
 class StructureHead(Head):
     """Map z (N, dim) and residue tokens (N, L, token_dim) to C-alpha coordinates (N, L, 3) in angstrom.
 
@@ -78,7 +103,14 @@ class StructureHead(Head):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.mixes = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(3))
         self.outs = nn.ModuleList(nn.Sequential(nn.Dropout(dropout), nn.Linear(width, width)) for _ in range(3))
-        self.final = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3))
+        self.norm = nn.LayerNorm(width)
+        self.place = nn.Linear(width, 3)
+        self.turn = nn.Linear(width, 4)
+        self.trust = nn.Linear(width, 1)
+        with torch.no_grad():
+            self.turn.bias.copy_(torch.tensor(TURN))
+            self.trust.weight.zero_()
+            self.trust.bias.zero_()
 
     def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
         """Map (N, dim) and Tokens of N rows to (N, L, 3) in angstrom."""
@@ -95,7 +127,11 @@ class StructureHead(Head):
         for norm, mix, out in zip(self.norms, self.mixes, self.outs, strict=True):
             x = x + out(F.gelu(mix((norm(x) * real).transpose(1, 2)).transpose(1, 2)))
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 would round 60 angstrom by 0.25
-            coordinates: Tensor = self.scale * self.final(x.to(self.token.weight.dtype)) * real
+            x = self.norm(x.to(self.token.weight.dtype))
+            placed = self.scale * self.place(x)
+            walked = parts.superpose(walk(self.turn(x)), placed, real.squeeze(-1))
+            share = torch.sigmoid(self.trust((x * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp_min(1)))
+            coordinates: Tensor = (share * walked + (1 - share) * placed) * real
         return coordinates
 
 
@@ -186,6 +222,22 @@ def medoid(candidates: list[parts.Floats]) -> parts.Floats:
     return candidates[int(np.argmax(means))]
 
 
+def tm_of(x: Tensor, y: Tensor, known: bool) -> float:
+    """TM-score in [0, 1] of x (n, 3) against the reference y (n, 3), both in angstrom, by tmtools.
+
+    Residue i corresponds to residue i where ``known``, else TM-align searches an alignment. NaN for fewer
+    than SHORTEST residues; 0 where a coordinate of x is not finite.
+    """
+    if len(y) < SHORTEST:
+        return parts.NAN
+    if not bool(torch.isfinite(x).all()):
+        return 0.0
+    letters = "A" * len(y)
+    a, b = x.double().numpy(), y.double().numpy()
+    found = tm_align(a, b, letters, letters, [letters, letters]) if known else tm_align(a, b, letters, letters)
+    return float(found.tm_norm_chain2)
+
+
 @TASKS.register_as("structure")
 class Structure(TaskKind):
     """C-alpha coordinates; targets (N, L, 4): x, y, z in angstrom, and 1 where resolved (else 0).
@@ -220,49 +272,43 @@ class Structure(TaskKind):
         return [(p[k].double(), t[k, :3].double()) for p, t, k in zip(prediction, target, keep, strict=True)]
 
     def row_scores(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(N,) TM-scores by TM-align (Zhang and Skolnick 2005), normalised by the length of the reference.
+        """(N,) TM-scores in [0, 1] with the known correspondence of residues, by tmtools.
 
-        NaN where fewer than SHORTEST residues are resolved; 0 where a predicted coordinate is not finite.
+        Zhang and Skolnick 2004, eq. 1, over resolved residues, normalised by their number. NaN where fewer
+        than SHORTEST are resolved; 0 where a predicted coordinate is not finite.
         """
-        scores = []
-        for x, y in self._rows(prediction, target):
-            if len(y) < SHORTEST or not torch.isfinite(x).all():
-                scores.append(parts.NAN if len(y) < SHORTEST else 0.0)
-                continue
-            letters = "A" * len(y)
-            scores.append(float(tm_align(x.numpy(), y.numpy(), letters, letters).tm_norm_chain2))
-        return torch.tensor(scores, dtype=torch.float32)
-
-    def primary_value(self, prediction: Tensor, target: Tensor) -> float:
-        """Mean TM-score over the rows that have one."""
-        return parts.nan_mean(self.row_scores(prediction, target).tolist())
+        return torch.tensor([tm_of(x, y, known=True) for x, y in self._rows(prediction, target)])
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
-        """Return tm_score, tm_fixed, rmsd, lddt_ca and undefined.
+        """Return tm_score, rmsd, lddt_ca and undefined.
 
-        tm_score is TM-align's, which looks for its own alignment of the two chains and so forgives a shift
-        along the sequence; being a heuristic, it can also miss the known one and score lower. tm_fixed keeps
-        the known correspondence of residues and is the stricter number for a prediction that is any good.
-        rmsd is in angstrom after superposition (lower is better). lddt_ca is Mariani et al. 2013 over C-alpha.
+        tm_score is the mean of ``row_scores``. rmsd is in angstrom after superposition (lower is better).
+        lddt_ca is Mariani et al. 2013 over C-alpha, which does not tell a chain from its mirror image.
         undefined counts the rows with fewer than SHORTEST resolved residues, which enter no mean; a row with
         a coordinate that is not finite scores 0 (rmsd: infinite). NaN where no row is left.
         """
-        fixed, rmsd, lddt, undefined = [], [], [], 0
+        rmsd, lddt, undefined = [], [], 0
         for x, y in self._rows(prediction, target):
             undefined += len(y) < SHORTEST
             if len(y) < SHORTEST:
                 continue
             good = bool(torch.isfinite(x).all())
-            fixed.append(parts.tm_fixed(x, y) if good else 0.0)
             rmsd.append(parts.rmsd(x, y) if good else math.inf)
             lddt.append(parts.lddt(x, y) if good else 0.0)
         return {
             "tm_score": self.primary_value(prediction, target),
-            "tm_fixed": parts.nan_mean(fixed),
             "rmsd": parts.nan_mean(rmsd),
             "lddt_ca": parts.nan_mean(lddt),
             "undefined": float(undefined),
         }
+
+    def slow_metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
+        """Return tm_align: the mean TM-score of TM-align (Zhang and Skolnick 2005), normalised by the reference.
+
+        It looks for its own alignment of the two chains and so forgives a shift along the sequence; any two
+        chains of one kind score well. Rows are treated as in ``row_scores``.
+        """
+        return {"tm_align": parts.nan_mean([tm_of(x, y, known=False) for x, y in self._rows(prediction, target)])}
 
     def constant(self, train_target: Tensor, n: int) -> Tensor:
         """The medoid of at most 40 training chains (evenly spaced in their order), for every row: (n, L, 3).
