@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -79,6 +80,8 @@ class BaseDataModule(L.LightningDataModule):
         self.homogeneous = homogeneous
         self.num_workers = num_workers
         self.predict_split = predict_split
+        self._train_loader: ResumableLoader | None = None
+        self._resume: dict[str, int] | None = None
         self._make_pipeline = partial(
             Pipeline,
             list(sources),
@@ -132,7 +135,8 @@ class BaseDataModule(L.LightningDataModule):
         console.print(table)
         for source in self.pipeline.sources:
             for reason, count in sorted(getattr(source, "skipped", {}).items()):
-                console.print(f"left out by {source.name}: {count} x {reason}", markup=False)
+                if count:
+                    console.print(f"left out by {source.name}: {count} x {reason}", markup=False)
         if self.pipeline.skipped:
             console.print(f"skipped {sum(self.pipeline.skipped.values())} rows (on_error: skip):", markup=False)
             for reason, count in self.pipeline.skipped.most_common(20):
@@ -165,7 +169,23 @@ class BaseDataModule(L.LightningDataModule):
             num_replicas=world,
             rank=rank,
         )
-        return self._loader(sampler)
+        self._train_loader = self._loader(sampler)
+        if self._resume is not None:
+            self._train_loader.load_state_dict(self._resume)
+            self._resume = None
+        return self._train_loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many batches of the running epoch were served, for a resume in mid-epoch.
+
+        Lightning stores what the loader says too, but loses it where ``configure_optimizers`` asks how many steps
+        there will be: the loader is then made before its state is loaded.
+        """
+        return {"train_loader": self._train_loader.state_dict()} if self._train_loader is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the state for the next training loader."""
+        self._resume = dict(state_dict["train_loader"])
 
     def _sequential(self, split: str) -> ResumableLoader:
         world, rank = self._world()

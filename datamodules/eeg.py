@@ -235,6 +235,9 @@ class SignalProcessor(Processor):
 
 
 class EEGDataModule(BaseDataModule):
-    """Serve EEG and other signals alone: of the sources, the modalities of kind 'signal'. Takes every option of BaseDataModule."""
+    """Serve EEG and other signals alone: the modalities of kind signal.
+
+    Takes every option of BaseDataModule.
+    """
 
     kind = "signal"

@@ -171,6 +171,9 @@ class DNAProcessor(Processor):
 
 
 class GenomicsDataModule(BaseDataModule):
-    """Serve DNA sequences alone: of the sources, the modalities of kind 'dna'. Takes every option of BaseDataModule."""
+    """Serve DNA sequences alone: the modalities of kind dna.
+
+    Takes every option of BaseDataModule.
+    """
 
     kind = "dna"

@@ -22,6 +22,8 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
 UNIT_WINDOWS = {"HU": (-160.0, 240.0), "relative intensity": (0.0, 1.2)}
 """Windows taken where none is given, by unit: soft tissue for CT (level 40, width 400 HU); in MRI 1 is bright."""
+_TINY = 8
+"""Below this many pixels a side, uint8 images are resized as floats: torch's uint8 path fails on some."""
 _FIT_ROWS = 256
 _FIT_PIXELS = 4096
 
@@ -145,6 +147,8 @@ class ImageProcessor(Processor):
             top, left = (side - height) // 2, (side - width) // 2
             x = functional.pad(x, (left, side - width - left, top, side - height - top))
         if x.shape[1:] != (self.size, self.size):
+            if min(self.size, *x.shape[1:]) < _TINY and x.dtype == torch.uint8:
+                x = x.to(torch.float32) / 255
             x = transforms.resize(x, [self.size, self.size], antialias=True)
         if x.dtype == torch.uint8:
             x = x.to(torch.float32) / 255
@@ -222,6 +226,9 @@ def _has_colour(image: npt.NDArray[Any]) -> bool:
 
 
 class ImagingDataModule(BaseDataModule):
-    """Serve images of any sort alone: of the sources, the modalities of kind 'image'. Takes every option of BaseDataModule."""
+    """Serve images of any sort alone: the modalities of kind image.
+
+    Takes every option of BaseDataModule.
+    """
 
     kind = "image"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ class Pipeline:
         )
         self._peeked = self._look_over(raw_tasks, on_error)
         self._split(fractions, seed)
-        self._fit(raw_tasks, codecs)
+        self._fit(raw_tasks, codecs, on_error)
         if on_error == "skip":
             self._drop_unreadable()
         self.modality_specs = [self.processors[m].spec(raw) for m, raw in self.raw_modalities.items()]
@@ -106,7 +107,8 @@ class Pipeline:
                 same = known.setdefault(modality.name, modality)
                 if same.kind != modality.kind:
                     raise SpecError(
-                        f"modality '{modality.name}' is '{modality.kind}' in {source.name} and '{same.kind}' elsewhere"
+                        f"modality '{modality.name}' is '{modality.kind}' in {source.name} and '{same.kind}' "
+                        "elsewhere"
                     )
         if kind:
             known = {n: m for n, m in known.items() if m.kind == kind}
@@ -145,8 +147,6 @@ class Pipeline:
         return usable
 
     def _make_processors(self, given: dict[str, Processor]) -> dict[str, Processor]:
-        import copy
-
         kinds = {m.kind for m in self.raw_modalities.values()}
         known = {m.name for s in self.sources for m in s.card.modalities}
         made = {}
@@ -197,25 +197,60 @@ class Pipeline:
         kept = np.array(sorted(self._peeked), dtype=np.int64)
         self.rows: dict[str, npt.NDArray[np.int64]] = {s: kept[names[kept] == s] for s in SPLITS}
 
-    def _fit(self, tasks: Mapping[str, RawTask], codecs: Mapping[str, TargetCodec]) -> None:
-        train = self.rows["train"].tolist()
+    def _fit(self, tasks: Mapping[str, RawTask], codecs: Mapping[str, TargetCodec], on_error: OnError) -> None:
         for name, processor in self.processors.items():
-            having = [r for r in train if name in self._peeked[r].inputs]
-            if not having:
-                raise DataError(
-                    f"no training row has the modality '{name}'; drop it with data.modalities, or add data"
-                )
-            chosen = having if processor.fits else having[:1]
-            processor.fit(self.raw_modalities[name], [self._value(r, name) for r in chosen])
+            while not self._fit_processor(name, processor, on_error):
+                pass  # rows were left out: fit on the others
             if processor.fits:
                 others = [r for s in ("val", "test") for r in self.rows[s].tolist() if name in self._peeked[r].inputs]
                 known = [self._peeked[r].inputs[name] for r in others]
                 processor.admit([v for v in known if v is not None])
+        train = self.rows["train"].tolist()
         for name, codec in codecs.items():
             labels = [self._peeked[r].targets[name] for r in train if name in self._peeked[r].targets]
             reads = tasks[name].reads
             length = self.processors[reads].spec(self.raw_modalities[reads]).shape[0] if reads else 0
             codec.fit(labels, length)
+
+    def _fit_processor(self, name: str, processor: Processor, on_error: OnError) -> bool:
+        """Fit on the training rows; False where some had to be left out first (on_error: skip)."""
+        having = [r for r in self.rows["train"].tolist() if name in self._peeked[r].inputs]
+        if not having:
+            raise DataError(f"no training row has the modality '{name}'; drop it with data.modalities, or add data")
+        rows = having if processor.fits else having[:1]
+        failure = self._fit_failure(name, processor, rows)
+        if failure is None:
+            return True
+        if on_error == "raise" and (failure.row is not None or failure.file is not None):
+            raise failure
+        blamed = self._blame(name, processor, rows)
+        if not blamed or (on_error == "skip" and len(blamed) == len(having)):
+            raise failure
+        for row, cause in blamed.items():
+            if cause.row is None and cause.file is None:
+                cause = DataError(f"modality '{name}': {cause}", row=self._peeked[row].id)
+            if on_error == "raise":
+                raise cause from failure
+            self.skipped[str(cause)] += 1
+        self.rows["train"] = np.array([r for r in self.rows["train"].tolist() if r not in blamed], dtype=np.int64)
+        return False
+
+    def _fit_failure(self, name: str, processor: Processor, rows: Sequence[int]) -> DataError | None:
+        try:
+            processor.fit(self.raw_modalities[name], [self._value(r, name) for r in rows])
+        except DataError as error:
+            return error
+        return None
+
+    def _blame(self, name: str, processor: Processor, rows: Sequence[int]) -> dict[int, DataError]:
+        """The rows that cannot be fitted on alone, nor together with all that can; {} where no row of many can."""
+        trial = copy.deepcopy(processor)
+        alone = {r: self._fit_failure(name, trial, [r]) for r in rows}
+        good = [r for r in rows if alone[r] is None]
+        if not good:
+            return {r: e for r, e in alone.items() if e is not None} if len(rows) == 1 else {}
+        found = {r: self._fit_failure(name, trial, [*good, r]) for r in rows if alone[r] is not None}
+        return {r: e for r, e in found.items() if e is not None}
 
     def _value(self, row: int, modality: str) -> Any:
         value = self._peeked[row].inputs[modality]

@@ -119,6 +119,9 @@ class ProteinProcessor(Processor):
 
 
 class ProteinDataModule(BaseDataModule):
-    """Serve protein sequences and structures alone: of the sources, the modalities of kind 'protein'. Takes every option of BaseDataModule."""
+    """Serve protein sequences and structures alone: the modalities of kind protein.
+
+    Takes every option of BaseDataModule.
+    """
 
     kind = "protein"

@@ -182,6 +182,9 @@ def variable_genes(rows: npt.NDArray[np.float32], num_genes: int) -> npt.NDArray
 
 
 class SingleCellDataModule(BaseDataModule):
-    """Serve single-cell expression alone: of the sources, the modalities of kind 'expression'. Takes every option of BaseDataModule."""
+    """Serve single-cell expression alone: the modalities of kind expression.
+
+    Takes every option of BaseDataModule.
+    """
 
     kind = "expression"

@@ -153,7 +153,9 @@ class Source(ABC):
 
     @property
     def index(self) -> pd.DataFrame:
-        """One line a row, sorted by id. Columns:
+        """One line a row, sorted by id.
+
+        Its columns are
 
         id: unique and stable (a relative file name, an accession), never a position in a listing;
         subject: join key: rows of different sources with the same non-empty subject become one sample;

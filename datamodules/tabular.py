@@ -158,6 +158,9 @@ class TabularProcessor(Processor):
 
 
 class TabularDataModule(BaseDataModule):
-    """Serve tables of numbers and categories alone: of the sources, the modalities of kind 'tabular'. Takes every option of BaseDataModule."""
+    """Serve tables of numbers and categories alone: the modalities of kind tabular.
+
+    Takes every option of BaseDataModule.
+    """
 
     kind = "tabular"

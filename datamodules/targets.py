@@ -34,6 +34,8 @@ def merge_tasks(tasks: Sequence[tuple[RawTask, Sequence[str]]]) -> RawTask:
             )
         if task.kind == "ordinal" and task.classes != first.classes:
             raise SpecError(f"ordinal task '{task.name}' has the grades {task.classes} and {first.classes}")
+        if task.unit != first.unit and (set(task.classes) & set(first.classes) or task.kind == "structure"):
+            raise SpecError(f"task '{task.name}' is in '{task.unit}' in one source and in '{first.unit}' in another")
         classes += [c for c in task.classes if c not in classes]
         modalities += [m for m in (task.modalities or own) if m not in modalities]
     return RawTask(first.name, first.kind, tuple(classes), tuple(modalities), first.reads, first.unit)
@@ -92,6 +94,8 @@ class TargetCodec:
             task.reads,
             task.unit,
             self.simulated,
+            tuple(self.mean.tolist()) if task.kind == "regression" else (),
+            tuple(self.scale.tolist()) if task.kind == "regression" else (),
         )
 
     def __call__(self, label: Any, row: str) -> Tensor:
@@ -114,6 +118,8 @@ class TargetCodec:
                 raise DataError(
                     f"task '{self.task.name}': the target '{name}' is {value}; leave unknown ones out", row=row
                 )
+            if kind == "multilabel" and value not in (0, 1):
+                raise DataError(f"task '{self.task.name}': the label '{name}' is {value}, not 0 or 1", row=row)
             values[0, k] = (value - self.mean[k]) / self.scale[k] if kind == "regression" else value
             values[1, k] = 1.0
         return torch.from_numpy(values)

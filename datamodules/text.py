@@ -293,6 +293,9 @@ def _check_text(value: Any) -> str:
 
 
 class TextDataModule(BaseDataModule):
-    """Serve texts alone: of the sources, the modalities of kind 'text'. Takes every option of BaseDataModule."""
+    """Serve texts alone: the modalities of kind text.
+
+    Takes every option of BaseDataModule.
+    """
 
     kind = "text"

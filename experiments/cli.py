@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
 import re
+import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -19,31 +22,69 @@ from datamodules.base import BaseDataModule
 from datamodules.source import SOURCES
 from zoo.callbacks import PredictionWriter, ReportCallback, ResumeCallback
 from zoo.encoders import ENCODERS
-from zoo.errors import ZooError, unknown_name
+from zoo.errors import SpecError, unknown_name, zoo_cause
 from zoo.fusion import FUSIONS
 from zoo.module import MultitaskModule
+from zoo.registry import Registry
 from zoo.weighting import WEIGHTINGS
+
+CHECKPOINT_WORDS = ("best", "last", "hpc", "registry")
+"""What Lightning takes for a checkpoint beside a path."""
 
 
 class _Parser(LightningArgumentParser):
-    """A parser whose errors name the nearest registered class."""
+    """A parser whose errors are short and name the nearest known class or option."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        cause: BaseException | None = ex
-        while cause is not None:
-            if isinstance(cause, ZooError):
-                raise cause
-            cause = cause.__cause__ or cause.__context__
-        hints = []
-        for registry in (ENCODERS, FUSIONS, WEIGHTINGS, SOURCES):
-            suffix = {"encoder": "Encoder", "fusion": "Fusion", "weighting": "Weighting"}.get(registry.family, "")
-            for word in dict.fromkeys(re.findall(r"[A-Za-z_][A-Za-z0-9_]{3,}", message)):
-                if suffix and suffix.lower()[:4] in word.lower() and word not in registry and word[0].isupper():
-                    error = str(unknown_name(registry.family, word, registry))
-                    if "did you mean" in error and word not in (suffix, "Fusion", "Encoder", "Weighting"):
-                        hints.append(error)
+        known = zoo_cause(ex)
+        if known is not None:
+            raise known
+        hints = _class_hints(message) + _option_hints(message, self._option_names())
         text = "\n".join(dict.fromkeys(hints)) + ("\n" if hints else "") + message
-        super().error(text, ex)
+        if not self.exit_on_error:  # an inner parser, which jsonargparse asks whether a value fits
+            super().error(text, ex)
+        command = " ".join(sys.argv[1:2])
+        print(f"error: {text}\ntip: run.py {command} --help shows all options", file=sys.stderr)
+        sys.exit(2)
+
+    def _option_names(self) -> list[str]:
+        """Long options of this parser and of its subcommands, and those of the model and the data."""
+        parsers: list[Any] = [self]
+        for action in self._actions:
+            if isinstance(action.choices, dict):
+                parsers += [p for p in action.choices.values() if hasattr(p, "_actions")]
+        names = {o for p in parsers for a in p._actions for o in a.option_strings if o.startswith("--")}
+        for prefix, cls in (("model", MultitaskModule), ("data", BaseDataModule)):
+            names |= {f"--{prefix}.{n}" for n in inspect.signature(cls.__init__).parameters if n != "self"}
+        return sorted(names)
+
+
+def _class_hints(message: str) -> list[str]:
+    """For each capitalised word that is nearly the name of a registered class: which one."""
+    registries: tuple[Registry[Any], ...] = (ENCODERS, FUSIONS, WEIGHTINGS, SOURCES)
+    words = dict.fromkeys(re.findall(r"\b[A-Z][A-Za-z0-9_]{3,}", message))
+    unknown = [w for w in words if not any(w in r or w.lower() == r.family for r in registries)]
+    return [
+        str(unknown_name(r.family, w, r))
+        for w in unknown
+        for r in registries
+        if difflib.get_close_matches(w, r.names(), n=1, cutoff=0.8)
+    ]
+
+
+def _option_hints(message: str, known: list[str]) -> list[str]:
+    """For each option that the message refuses: the nearest known one."""
+    refused = re.findall(r"(--[A-Za-z0-9_.]+)", message) if "nrecognized arguments" in message else []
+    part = re.search(r'Parser key "(model|data)"', message)
+    refused += [
+        f"--{part[1] if part else 'model'}.{n}" for n in re.findall(r"Option '(\w+)' is not accepted", message)
+    ]
+    hints = []
+    for option in refused:
+        near = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
+        if near and option not in known:
+            hints.append(f"unknown option {option}; did you mean {near[0]}?")
+    return hints
 
 
 class ZooCLI(LightningCLI):
@@ -60,7 +101,10 @@ class ZooCLI(LightningCLI):
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 leaves the default")
 
     def before_instantiate_classes(self) -> None:
-        """Set the number of threads."""
+        """Look for the checkpoint before the data are read, and set the number of threads."""
+        path = self.config[self.subcommand].get("ckpt_path")
+        if path and path not in CHECKPOINT_WORDS and "://" not in str(path) and not Path(path).exists():
+            raise SpecError(f"ckpt_path '{path}' does not exist; give a .ckpt file or one of {CHECKPOINT_WORDS}")
         threads = int(self.config[self.subcommand].threads or 0)
         if threads > 0:
             torch.set_num_threads(threads)
@@ -129,5 +173,6 @@ def _quiet() -> None:
         ".*does not have many workers.*",
         ".*`isinstance\\(treespec, LeafSpec\\)`.*",
         ".*Checkpoint directory.*",
+        "\\s*Unable to serialize instance .*Spec",
     ):
         warnings.filterwarnings("ignore", pattern)

@@ -90,14 +90,15 @@ def main() -> None:
         from experiments.synergy import main as run
     else:
         from experiments.listing import main as run
-    from zoo.errors import ZooError
+    from zoo.errors import zoo_cause
 
     try:
         run()
-    except ZooError as error:
-        if os.environ.get("ZOO_DEBUG"):
+    except Exception as error:
+        known = zoo_cause(error)
+        if known is None or os.environ.get("ZOO_DEBUG"):
             raise
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {known}")
 
 
 if __name__ == "__main__":

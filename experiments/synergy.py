@@ -1,4 +1,4 @@
-"""``run.py synergy``: does each fusion find information that is in no modality alone? (simulated data)
+"""``run.py synergy``: whether each fusion finds information that is in no modality alone (simulated data).
 
 The phantom's ``response`` is the exclusive or of a calcification (CT) and a strong promoter (DNA). Either
 modality alone says nothing of it, both together say everything.

@@ -43,7 +43,9 @@ def execute(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     for key, value in ENVIRONMENT.items():
         monkeypatch.setenv(key, value)
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel shows figures inline
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    )
     copy = folder / name
     shutil.copy(ROOT / "notebooks" / name, copy)
     notebook = load(copy)

@@ -30,7 +30,7 @@ def combine_streams(
     names = [s for k, s in enumerate(fusion.stream_names) if (task, s) in output.rows and used[k]]
     if not names:
         return None
-    if len(names) == 1:
+    if len(names) == 1 and not fusion.voting:
         logits = output.logits[(task, names[0])]
         return output.rows[(task, names[0])], kind.predict(logits.detach() if detach else logits)
     predictions, has = [], []

@@ -101,6 +101,8 @@ class TaskSpec:
             vqa: the question); "" for none. Rows without it cannot be predicted.
         unit: unit of the targets, such as "angstrom".
         simulated: whether the labels come from a simulator.
+        mean, scale: of regression targets, one a target, by which they were standardised on the training
+            split; value = standardised * scale + mean, in ``unit``.
     """
 
     name: str
@@ -111,6 +113,8 @@ class TaskSpec:
     reads: str = ""
     unit: str = ""
     simulated: bool = False
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         _check_name("task", self.name)

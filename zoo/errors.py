@@ -46,3 +46,12 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError
     near = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
     hint = f"; did you mean '{lowered[near[0]]}'?" if near else ";"
     return UnknownNameError(f"unknown {what} '{name}'{hint} known: {', '.join(names) or 'none'}")
+
+
+def zoo_cause(error: BaseException | None) -> ZooError | None:
+    """Return the error of the zoo behind ``error`` (jsonargparse wraps what constructors raise), or None."""
+    while error is not None:
+        if isinstance(error, ZooError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

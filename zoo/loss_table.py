@@ -35,9 +35,9 @@ class LossTable(nn.Module):
         self.tasks = tuple(kinds)
         self.streams = tuple(streams)
         shape = (len(self.tasks), len(self.streams))
-        self.register_buffer("sums", torch.zeros(shape), persistent=False)
-        self.register_buffer("counts", torch.zeros(shape), persistent=False)
-        self.register_buffer("total", torch.zeros(2), persistent=False)
+        self.register_buffer("sums", torch.zeros(shape))
+        self.register_buffer("counts", torch.zeros(shape))
+        self.register_buffer("total", torch.zeros(2))
 
     def step(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the (T, S) mean losses of a step and the (T, S) mask of cells that have rows anywhere.

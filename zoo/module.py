@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from zoo.combine import combine_streams
-from zoo.contract import Batch, ModalitySpec, Output, TaskSpec, Tokens, by_name
+from zoo.contract import MODALITY_KINDS, Batch, ModalitySpec, Output, TaskSpec, Tokens, by_name
 from zoo.encoders import ENCODERS, default_encoder
 from zoo.encoders.base import Encoder
 from zoo.errors import SpecError, unknown_name
@@ -43,6 +45,11 @@ class _Touch(torch.autograd.Function):
         return (grad, *([None] * ctx.count))
 
 
+def _is_code(value: Any) -> bool:
+    """Whether a hyperparameter holds classes, functions or modules, which weights_only does not unpickle."""
+    return callable(value) or (isinstance(value, dict) and any(callable(v) for v in value.values()))
+
+
 class MultitaskModule(L.LightningModule):
     """Learn many tasks from many modalities (MultiMed, Eqs. 2-7).
 
@@ -68,9 +75,18 @@ class MultitaskModule(L.LightningModule):
         modality_dropout: probability with which a training row loses a modality that it has, as long as one
             is left and no task reads it.
 
+    Encoders, fusion and weighting that are given as Python objects are not stored in checkpoints: pass them to
+    ``load_from_checkpoint`` again. Those from YAML are.
+
     Raises:
-        SpecError, UnknownNameError: a modality without encoder, an encoder for an unknown modality, ...
+        SpecError, UnknownNameError: a modality without encoder, encoders that cannot be shared, ...
+
+    Warns:
+        UserWarning: an encoder for a modality that is not here (misspelt, or left out by data.modalities).
     """
+
+    _epoch_sums: Tensor
+    _epoch_counts: Tensor
 
     def __init__(
         self,
@@ -90,6 +106,9 @@ class MultitaskModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        for name in ("encoders", "fusion", "weighting"):
+            if _is_code(self.hparams.get(name)):  # not from YAML: a checkpoint holds data only, and loads safely
+                del self.hparams[name]
         self.modalities = by_name(modalities)
         self.tasks = by_name(tasks)
         self.learning_rate = learning_rate
@@ -110,6 +129,11 @@ class MultitaskModule(L.LightningModule):
         self.cells = {(t, s): self._is_cell(t, s) for t in self.tasks for s in self.fusion.stream_names}
         self.heads = nn.ModuleDict({t: self._make_heads(t, dims, head_hidden, head_dropout) for t in self.tasks})
         self.losses = LossTable(self.kinds, self.fusion.stream_names)
+        # Sums of the running epoch: in checkpoints, for a resume in mid-epoch; each rank has its own.
+        self.register_buffer("_epoch_sums", torch.zeros_like(self.losses.sums))
+        self.register_buffer("_epoch_counts", torch.zeros_like(self.losses.counts))
+        own = [n for n, _ in self.named_buffers() if n.startswith(("losses.", "_epoch_"))]
+        cast(Any, DistributedDataParallel)._set_params_and_buffers_to_ignore_for_model(self, own)
         self.weighting = weighting or FixedWeighting()
         self.weighting.bind(tuple(self.tasks), self.fusion.stream_names, self.cells)
         self.automatic_optimization = not getattr(self.weighting, "manual_backward_needed", False)
@@ -131,6 +155,10 @@ class MultitaskModule(L.LightningModule):
         self, given: dict[str, Callable[[ModalitySpec], Encoder]], shared: list[list[str]]
     ) -> nn.ModuleDict:
         kinds = {spec.kind for spec in self.modalities.values()}
+        for key in given:
+            if key not in self.modalities and key not in MODALITY_KINDS:
+                error = unknown_name("modality or kind under model.encoders", key, {*self.modalities, *kinds})
+                warnings.warn(f"{error}; its encoder is not used", stacklevel=3)
         self._group: dict[str, str] = {}
         for number, group in enumerate(shared):
             names = [m for m in group if m in self.modalities]
@@ -296,7 +324,7 @@ class MultitaskModule(L.LightningModule):
         if self.fusion.trains_combination:
             loss = loss + self._combination_loss(output, batch)
         self.losses.add_total(loss)
-        if world_size() > 1:
+        if world_size() > 1 or not loss.requires_grad:  # no cell of this batch has rows
             loss = _Touch.apply(loss, *(p for p in self.parameters() if p.requires_grad))
         self._log_losses(len(batch))
         return loss
@@ -355,8 +383,8 @@ class MultitaskModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Begin to gather the losses of an epoch."""
-        self._epoch_sums = torch.zeros_like(self.losses.sums)
-        self._epoch_counts = torch.zeros_like(self.losses.counts)
+        self._epoch_sums.zero_()
+        self._epoch_counts.zero_()
 
     def on_train_epoch_end(self) -> None:
         """Tell the weighting the mean losses of the epoch, and log lambda."""

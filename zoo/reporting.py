@@ -128,7 +128,8 @@ def summarise(
         kinds: task -> TaskKind.
         results: task -> predictions of the test split.
         train_labels: training labels, for chance and baseline.
-        source_names, source_simulated: of the numbers in Evaluated.source.
+        source_names: of the numbers in Evaluated.source.
+        source_simulated: whether each source is a simulator.
         resamples: of the bootstrap.
     """
     lines: list[TaskResult] = []

@@ -153,7 +153,5 @@ def cohort(n: int = 40, *, seed: int = 0, prefix: str = "p", split: str = "") ->
         if i % 2 == 0:
             targets["age"] = {"years": 50 + 10 * x}
         note = f"patient reports {'fever' if x > 0 else 'rest'} today"
-        rows.append(
-            Row(f"{prefix}{i:03d}", {"table": {"x": x}, "note": note}, targets, stratum=label, split=split)
-        )
+        rows.append(Row(f"{prefix}{i:03d}", {"table": {"x": x}, "note": note}, targets, stratum=label, split=split))
     return rows

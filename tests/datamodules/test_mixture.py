@@ -76,7 +76,7 @@ def test_ranks_are_disjoint_and_together_are_one_process(
     for step, whole in enumerate(alone):
         parts = [ranks[r][step] for r in range(world)]
         assert all(len(p) == batch for p in parts)
-        assert sorted(sum(parts, [])) == sorted(whole)
+        assert sorted(r for p in parts for r in p) == sorted(whole)
         if (
             len(whole) <= min(sizes)
             and not homogeneous
@@ -125,7 +125,7 @@ def test_sequential_covers_each_row_once_over_ranks() -> None:
         [k for b in SequentialSampler(np.arange(11), batch_size=2, num_replicas=3, rank=r).batches() for k, _ in b]
         for r in range(3)
     ]
-    assert sorted(sum(ranks, [])) == list(range(11))
+    assert sorted(r for part in ranks for r in part) == list(range(11))
     assert len({len(SequentialSampler(np.arange(11), batch_size=2, num_replicas=3, rank=r)) for r in range(3)}) == 1
 
 

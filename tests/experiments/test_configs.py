@@ -32,7 +32,7 @@ def check_report(folder: Path) -> None:
     report = json.loads((folder / "report.json").read_text())
     assert report
     for task, line in report.items():
-        assert KEYS <= line.keys(), task
+        assert line.keys() >= KEYS, task
         assert line["n"] > 0
         assert isinstance(line["real"], bool)
         if line["value"] is not None and line["low"] is not None:
@@ -53,7 +53,9 @@ def test_shipped_configuration(path: Path, run, tiny, tmp_path: Path, request) -
     shrink(config)
     (tmp_path / path.name).write_text(yaml.safe_dump(config, sort_keys=False))
     root = (f"--data.root={request.getfixturevalue('shared_data')}",) if "real" in path.name else ()
-    done = run("fit", "--config", path.name, *tiny, "--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1", *root)
+    done = run(
+        "fit", "--config", path.name, *tiny, "--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1", *root
+    )
     assert "beat the baseline" in done.stdout
     (report,) = tmp_path.glob("runs/**/report.json")
     check_report(report.parent)

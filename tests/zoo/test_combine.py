@@ -81,7 +81,7 @@ def test_detach_trains_the_weights_alone() -> None:
     out = output({s: v.clone().requires_grad_() for s, v in LOGITS.items()})
     fusion = late("learned")
     _, prediction = combined(fusion, out, detach=True)
-    prediction[0, 0].backward()
+    prediction[0, 0].backward()  # type: ignore[no-untyped-call]
     assert fusion.combination is not None
     assert fusion.combination.grad is not None
     assert float(fusion.combination.grad.abs().sum()) > 0

@@ -79,8 +79,16 @@ def test_a_batch_of_no_rows_is_valid_and_still_has_every_entry() -> None:
     batch = collate([], MODALITIES, [*TASKS, FOLD])
     batch.validate(MODALITIES, [*TASKS, FOLD])
     assert len(batch) == 0
-    assert {m: tuple(x.shape) for m, x in batch.inputs.items()} == {"table": (0, 2), "note": (0, 3), "scan": (0, 1, 2, 2)}
-    assert {t: tuple(x.shape) for t, x in batch.targets.items()} == {"sick": (0,), "signs": (0, 2, 3), "fold": (0, 4, 4)}
+    assert {m: tuple(x.shape) for m, x in batch.inputs.items()} == {
+        "table": (0, 2),
+        "note": (0, 3),
+        "scan": (0, 1, 2, 2),
+    }
+    assert {t: tuple(x.shape) for t, x in batch.targets.items()} == {
+        "sick": (0,),
+        "signs": (0, 2, 3),
+        "fold": (0, 4, 4),
+    }
     assert all(len(m) == 0 and m.dtype == torch.bool for m in (*batch.present.values(), *batch.observed.values()))
 
 
@@ -108,7 +116,7 @@ def test_validate_catches_each_disagreement() -> None:
         replace(good, ids=good.ids[:3]),
     ]
     for batch in bad:
-        with pytest.raises(SpecError, match="modality '|task '"):
+        with pytest.raises(SpecError, match=r"modality '|task '"):
             batch.validate(MODALITIES, TASKS)
 
 

@@ -75,7 +75,7 @@ def test_score_agrees_with_scikit_learn() -> None:
 
 
 class Half(Classification):
-    floor = 0.5  # type: ignore[assignment]
+    floor = 0.5
 
 
 def test_skill_is_zero_at_the_floor_and_one_when_perfect() -> None:
@@ -86,7 +86,6 @@ def test_skill_is_zero_at_the_floor_and_one_when_perfect() -> None:
     assert math.isnan(skill(kind, float("nan")))
 
 
-@pytest.mark.xfail(strict=True, reason="no task kind overrides TaskKind.floor yet, so skill is not 0 at chance")
 def test_floors_are_those_of_a_guesser() -> None:
     assert task_kind(SICK).floor == pytest.approx(1 / 3)
     assert task_kind(SIGNS).floor == 0.5

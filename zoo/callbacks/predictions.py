@@ -15,12 +15,19 @@ from zoo.callbacks.report import run_folder
 class PredictionWriter(L.Callback):
     """After ``predict``, write predictions_TASK.csv with a line a sample: id, predicted class, values.
 
+    Regression values are in the unit of the task, not standardised.
+
     Args:
         folder: where to write; "" for the logger's folder.
     """
 
     def __init__(self, folder: str = "") -> None:
         self.folder = folder
+        self._begun: set[str] = set()
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Begin the files anew; a task may first appear in a later batch."""
+        self._begun.clear()
 
     def on_predict_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -32,12 +39,14 @@ class PredictionWriter(L.Callback):
         for task, (ids, values) in outputs.items():
             spec = pl_module.tasks[task]
             names = list(spec.classes) or ["values"]
-            with (folder / f"predictions_{task}{suffix}.csv").open(
-                "w" if batch_idx == 0 else "a", newline=""
-            ) as file:
+            path = folder / f"predictions_{task}{suffix}.csv"
+            with path.open("a" if task in self._begun else "w", newline="") as file:
                 writer = csv.writer(file)
-                if file.tell() == 0:
+                if task not in self._begun:
+                    self._begun.add(task)
                     writer.writerow(["id", "predicted", *names])
+                if spec.scale:
+                    values = values * values.new_tensor(spec.scale) + values.new_tensor(spec.mean)
                 for name, value in zip(ids, values, strict=True):
                     flat = [f"{x:.6g}" for x in value.flatten().tolist()]
                     cells = flat if spec.classes else [" ".join(flat)]

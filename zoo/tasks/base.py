@@ -39,7 +39,9 @@ class TaskKind(ABC):
     @property
     def floor(self) -> float:
         """The primary metric of a guesser: 1 / classes for accuracies, .5 for AUROC, 0 for correlation."""
-        return 0.0
+        if self.primary == "accuracy":
+            return 1.0 / self.spec.num_outputs
+        return 0.5 if self.primary == "auroc" else 0.0
 
     @abstractmethod
     def head(self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0) -> Head:
@@ -129,7 +131,9 @@ def bootstrap_interval(
     for i in range(resamples):
         pick = torch.from_numpy(generator.integers(0, n, n))
         values[i] = (
-            float(scores[pick].nanmean()) if scores is not None else kind.primary_value(prediction[pick], target[pick])
+            float(scores[pick].nanmean())
+            if scores is not None
+            else kind.primary_value(prediction[pick], target[pick])
         )
     if np.isnan(values).all():
         return float("nan"), float("nan")

@@ -262,6 +262,36 @@ def tm_scale(length: Tensor) -> Tensor:
     return scale
 
 
+def compose(first: Tensor, then: Tensor) -> Tensor:
+    """Hamilton product of quaternions (..., 4), w first: ``then`` in the frame that ``first`` turned.
+
+    >>> compose(torch.tensor([0.0, 1.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 1.0, 0.0]))
+    tensor([0., 0., 0., 1.])
+    """
+    a, b = first[..., :1], first[..., 1:]
+    c, d = then[..., :1], then[..., 1:]
+    real = a * c - (b * d).sum(-1, keepdim=True)
+    return torch.cat([real, a * d + c * b + torch.linalg.cross(b, d)], -1)
+
+
+def walk(turns: Tensor, step: float) -> Tensor:
+    """Map turns (N, L, 4), quaternions of any length, to chains (N, L, 3) of steps of ``step`` angstrom.
+
+    Each turn is relative to the frame of the step before, so a chain follows from what is known locally, as
+    from bond angles and torsions. The products run as a scan of log2(L) rounds (Hillis and Steele 1986).
+
+    >>> walk(torch.tensor([[[1.0, 0, 0, 0], [1.0, 0, 0, 1.0]]]), 2.0).round().tolist()
+    [[[2.0, 0.0, 0.0], [2.0, 2.0, 0.0]]]
+    """
+    frames, shift = F.normalize(turns, dim=-1), 1
+    while shift < frames.shape[1]:
+        frames = torch.cat([frames[:, :shift], compose(frames[:, :-shift], frames[:, shift:])], 1)
+        shift *= 2
+    w, x, y, z = F.normalize(frames, dim=-1).unbind(-1)
+    directions = torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], -1)
+    return step * directions.cumsum(1)
+
+
 def rmsd(prediction: Tensor, truth: Tensor) -> float:
     """Root mean squared deviation in angstrom of (L, 3) from (L, 3) after the best proper superposition."""
     x, y = prediction[None], truth[None]

@@ -19,8 +19,14 @@ BOND = 3.8
 """Distance of consecutive C-alpha atoms over a trans peptide bond, in angstrom."""
 SHORTEST = 5
 """Rows with fewer resolved residues have no score: the TM-score of 3 or 4 points says nothing."""
-WIDTH = 128
+WIDTH = 64
 """Width of the trunk of a StructureHead where no hidden width is given."""
+HELIX = (0.643, 0.300, 0.298, 0.639)
+"""Turn from one C-alpha step to the next in an ideal alpha helix, the commonest of all: a quaternion, w first."""
+REACH, FADE = 70.0, 5.0
+"""Residues of a chain at which a new StructureHead trusts walk and placement alike, and how fast that changes."""
+LOCAL = 3.0
+"""Weight of the local loss of the walk beside the loss of the coordinates."""
 
 
 def waves(position: Tensor, size: int, longest: float) -> Tensor:
@@ -41,41 +47,21 @@ def chain_positions(mask: Tensor) -> Tensor:
     return torch.cat([waves(index, 32, 1e4), waves(100 * index / length, 32, 1e3), waves(size, 16, 1e3)], -1)
 
 
-TURN = (0.643, 0.300, 0.298, 0.639)
-
-
-def walk(turns: Tensor) -> Tensor:
-    """Map turns (N, L, 4), quaternions of any length, to chains (N, L, 3) of steps of BOND.
-
-    """
-    q = F.normalize(turns, dim=-1)
-    shift = 1
-    while shift < q.shape[1]:
-        q = torch.cat([q[:, :shift], multiply(q[:, :-shift], q[:, shift:])], 1)
-        shift *= 2
-    w, x, y, z = F.normalize(q, dim=-1).unbind(-1)
-    steps = torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], -1)
-    return BOND * steps.cumsum(1)
-
-
-def multiply(p: Tensor, q: Tensor) -> Tensor:
-    """Product of quaternions (..., 4)."""
-    a, b, c, d = p.unbind(-1)
-    e, f, g, h = q.unbind(-1)
-    return torch.stack([a * e - b * f - c * g - d * h, a * f + b * e + c * h - d * g,
-        a * g - b * h + c * e + d * f, a * h + b * g - c * f + d * e], -1)
-
-
 class StructureHead(Head):
-    """Map z (N, dim) and residue tokens (N, L, token_dim) to C-alpha coordinates (N, L, 3) in angstrom.
+    """Map z (N, dim) and residue tokens (N, L, token_dim) to C-alpha coordinates and a walk, (N, L, 6).
 
-    Tokens, z and chain positions are added; three residual convolutions over five residues follow, and a
-    linear map gives coordinates directly, in a frame that the network chooses. Padding changes nothing and
-    gets zeros.
+    Tokens, z and chain positions are added; three residual convolutions over five residues follow. From
+    these come two chains of coordinates in angstrom: a placement (a linear map, in a frame that the network
+    chooses), which says where a residue of a known family lies but is slow to learn, and a walk
+    (``parts.walk``), which follows from local sequence but whose errors add up along the chain. The first
+    three outputs are the average of the placement and of the walk superposed on it, with a weight for each
+    row that begins near the walk for short chains and near the placement for long ones; the last three are
+    the walk. Padding changes nothing and gets zeros.
 
-    Chosen by experiment on 70 training and 31 test chains of five families (25 to 374 residues), a small
-    transformer before the head, 80 s of one core: test TM-score .63, against .34 for a cumulative sum of unit
-    steps, whose errors add up along the chain.
+    Measured with ESMEncoder (width 64, depth 2), one seed, TM-score of known correspondence. 71 real chains
+    of five families (25 to 374 residues), 60 epochs, 15 test chains: .54 at width 64, .62 at 128 in 1.7
+    times the time, placement alone .60 at 128 (chance .21, medoid .20). 327 simulated chains (24 to 48
+    residues), 14 epochs, 70 test chains: .82, placement alone .44 (chance .38, medoid .48).
 
     Args:
         task: name of the task, for errors.
@@ -108,12 +94,12 @@ class StructureHead(Head):
         self.turn = nn.Linear(width, 4)
         self.trust = nn.Linear(width, 1)
         with torch.no_grad():
-            self.turn.bias.copy_(torch.tensor(TURN))
+            self.turn.bias.copy_(torch.tensor(HELIX))
             self.trust.weight.zero_()
             self.trust.bias.zero_()
 
     def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
-        """Map (N, dim) and Tokens of N rows to (N, L, 3) in angstrom."""
+        """Map (N, dim) and Tokens of N rows to (N, L, 6) in angstrom: coordinates, and the walk in them."""
         protein = parts.need_tokens(self.task, z, tokens)
         if protein.mask.shape[1] != self.length:
             raise SpecError(
@@ -127,12 +113,13 @@ class StructureHead(Head):
         for norm, mix, out in zip(self.norms, self.mixes, self.outs, strict=True):
             x = x + out(F.gelu(mix((norm(x) * real).transpose(1, 2)).transpose(1, 2)))
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 would round 60 angstrom by 0.25
-            x = self.norm(x.to(self.token.weight.dtype))
+            x, real = self.norm(x.to(self.token.weight.dtype)), real.to(self.token.weight.dtype)
             placed = self.scale * self.place(x)
-            walked = parts.superpose(walk(self.turn(x)), placed, real.squeeze(-1))
-            share = torch.sigmoid(self.trust((x * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp_min(1)))
-            coordinates: Tensor = (share * walked + (1 - share) * placed) * real
-        return coordinates
+            walked = parts.superpose(parts.walk(self.turn(x), BOND), placed, real.squeeze(-1))
+            count = real.sum(1, keepdim=True).clamp_min(1)
+            share = torch.sigmoid(self.trust((x * real).sum(1, keepdim=True) / count) + (REACH - count) / FADE)
+            both: Tensor = torch.cat([share * walked + (1 - share) * placed, walked], -1) * real
+        return both
 
 
 def row_loss(x: Tensor, target: Tensor) -> Tensor:
@@ -148,9 +135,9 @@ def row_loss(x: Tensor, target: Tensor) -> Tensor:
     Rotations and translations of either side change nothing; a mirror image costs, for the rotation is proper.
     A row without a resolved residue has loss 0.
 
-    On the chains of StructureHead this beat frame-aligned point error with a distance map and the bond term
-    (test TM-score .47 against .28 after 60 s, about 75 steps each). Adding the point error changed nothing in
-    equal time (.64 against .63 after 80 s) and costs memory and time that grow with the square of L.
+    On the real chains named in StructureHead this beat frame-aligned point error with a distance map and the
+    bond term in equal time. Adding the point error changed nothing, and costs memory and time that grow with
+    the square of L.
     """
     x, seen = x.float(), (target[..., 3] > 0).float()
     truth = torch.where(seen.unsqueeze(-1) > 0, target[..., :3].float(), 0.0)
@@ -162,6 +149,35 @@ def row_loss(x: Tensor, target: Tensor) -> Tensor:
     step = (((x[:, 1:] - x[:, :-1]) ** 2).sum(-1) + 1e-4).sqrt()
     bond = ((step - BOND) ** 2 * both).sum(-1) / both.sum(-1).clamp_min(1.0)
     return ((far + close) * seen).sum(-1) / count + 0.05 * bond
+
+
+def local_shape(x: Tensor) -> Tensor:
+    """Map coordinates (N, L, 3) to the shape (N, L - 4, 4) of each window of five residues; none if L < 5.
+
+    Distances from its first residue to the third, fourth and fifth, divided by BOND, and the triple product
+    of its first three steps, divided by BOND cubed, whose sign tells a turn from its mirror image.
+    """
+    windows = max(x.shape[1] - 4, 0)
+    step = x[:, 1:] - x[:, :-1]
+    apart = [(((x[:, k:] - x[:, :-k]) ** 2).sum(-1) + 1e-4).sqrt()[:, :windows] / BOND for k in (2, 3, 4)]
+    twist = (torch.linalg.cross(step[:, :-2], step[:, 1:-1]) * step[:, 2:]).sum(-1)[:, :windows] / BOND**3
+    return torch.stack([*apart, twist], -1)
+
+
+def local_loss(x: Tensor, target: Tensor) -> Tensor:
+    """Return the (N,) mean squared differences of ``local_shape`` of x (N, L, 3) and of targets (N, L, 4).
+
+    Over windows of five resolved residues whose steps are within 1 angstrom of BOND, which leaves out those
+    that span a break of the chain; 0 for a row that has none. Without it a walk of a few hundred
+    training steps does not find its turns: TM-score .38 instead of .82 on the simulated chains.
+    """
+    x, seen = x.float(), target[..., 3] > 0
+    truth = torch.where(seen.unsqueeze(-1), target[..., :3].float(), 0.0)
+    step = (truth[:, 1:] - truth[:, :-1]).norm(dim=-1)
+    joined = seen[:, 1:] & seen[:, :-1] & ((step - BOND).abs() < 1.0)
+    whole = (joined[:, :-3] & joined[:, 1:-2] & joined[:, 2:-1] & joined[:, 3:]).float()
+    squared = ((local_shape(x) - local_shape(truth)) ** 2).sum(-1)
+    return (squared * whole).sum(-1) / whole.sum(-1).clamp_min(1.0)
 
 
 def extend(chain: parts.Floats, length: int) -> parts.Floats:
@@ -242,7 +258,8 @@ def tm_of(x: Tensor, y: Tensor, known: bool) -> float:
 class Structure(TaskKind):
     """C-alpha coordinates; targets (N, L, 4): x, y, z in angstrom, and 1 where resolved (else 0).
 
-    Logits and predictions are (N, L, 3) in angstrom, in a frame of their own; L = num_outputs.
+    Predictions are (N, L, 3) in angstrom, in a frame of their own; L = num_outputs. Logits are (N, L, 6): the
+    same coordinates, and the walk that went into them (see StructureHead).
     """
 
     kind = "structure"
@@ -253,12 +270,12 @@ class Structure(TaskKind):
         return StructureHead(self.spec.name, self.spec.num_outputs, dim, token_dim, hidden, dropout)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the (N,) losses of ``row_loss``, without unit."""
-        return row_loss(logits, target)
+        """Return the (N,) losses of logits: ``row_loss`` of the coordinates + LOCAL ``local_loss`` of the walk."""
+        return row_loss(logits[..., :3], target) + LOCAL * local_loss(logits[..., 3:], target)
 
     def predict(self, logits: Tensor) -> Tensor:
-        """Return logits (N, L, 3) as they are, in float32: coordinates in angstrom."""
-        return logits.float()
+        """Return the coordinates (N, L, 3) in angstrom of logits (N, L, 6), in float32."""
+        return logits[..., :3].float()
 
     def combine(self, predictions: Tensor, weights: Tensor, voting: bool = False) -> Tensor:
         """Take, row by row, the coordinates (N, L, 3) of the stream with the highest weight (the first of equals).

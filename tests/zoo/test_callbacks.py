@@ -1,0 +1,178 @@
+"""Callbacks: the report's files, the predictions' files, and random states that come back."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+
+from datamodules.base import BaseDataModule
+from tests.datamodules.fakes import Fake, cohort
+from zoo.callbacks import PredictionWriter, ReportCallback, ResumeCallback
+from zoo.callbacks.report import COLUMNS, draw, print_table, run_folder, write_csv, write_json
+from zoo.errors import SpecError
+from zoo.module import MultitaskModule
+from zoo.reporting import TaskResult
+
+
+def line(task: str, value: float = 0.8, source: str = "", **changes: Any) -> TaskResult:
+    fields: dict[str, Any] = {
+        "task": task, "metric": "accuracy", "value": value, "low": value - 0.1, "high": value + 0.1, "chance": 0.5,
+        "baseline": 0.75, "n": 20, "real": True, "data": "real", "beats_chance": True, "beats_baseline": False,
+        "source": source, "metrics": {"accuracy": value, "auroc": float("nan")},
+    }  # fmt: skip
+    return TaskResult(**{**fields, **changes})
+
+
+LINES = [
+    line("sick"),
+    line("sick [A]", 0.9, "A"),
+    line("sick [B]", 0.7, "B", real=False, data="simulated"),
+    line("age", float("nan"), low=float("nan"), high=float("nan"), beats_chance=False),
+]
+
+
+def test_json_nests_sources_and_holds_no_nan(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_json(LINES, path)
+
+    def refuse(constant: str) -> float:
+        raise AssertionError(constant)
+
+    report = json.loads(path.read_text(), parse_constant=refuse)
+    assert list(report) == ["sick", "age"]
+    assert report["sick"]["value"] == 0.8
+    assert report["sick"]["metrics"] == {"accuracy": 0.8, "auroc": None}
+    assert {s: e["value"] for s, e in report["sick"]["sources"].items()} == {"A": 0.9, "B": 0.7}
+    assert report["age"]["value"] is None
+    assert "sources" not in report["age"]
+
+
+def test_csv_has_a_line_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "report.csv"
+    write_csv(LINES, path)
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert [r["task"] for r in rows] == [x.task for x in LINES]
+    assert float(rows[1]["value"]) == 0.9
+    assert rows[2]["data"] == "simulated"
+
+
+def test_the_picture_and_the_table_take_any_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for k, lines in enumerate((LINES, [], [line("r2", -0.4, low=-0.9, high=0.1)])):
+        path = tmp_path / f"{k}.png"
+        draw(lines, path)
+        assert path.read_bytes().startswith(b"\x89PNG")
+        print_table(lines)
+    text = capsys.readouterr().out
+    assert "sick [A]" in text
+    assert "0.800" in text
+    assert "simulated" in text
+
+
+def test_resamples_must_be_positive() -> None:
+    with pytest.raises(SpecError, match="at least 1, got 0"):
+        ReportCallback(resamples=0)
+
+
+def trainer(folder: Path, *callbacks: L.Callback, **options: Any) -> L.Trainer:
+    return L.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        callbacks=list(callbacks),
+        **options,
+    )
+
+
+def parts() -> tuple[MultitaskModule, BaseDataModule]:
+    data = BaseDataModule([Fake(cohort())], batch_size=8, eval_batch_size=4, modalities=["table"])
+    torch.manual_seed(0)
+    return MultitaskModule(data.modality_specs, data.task_specs), data
+
+
+def test_a_test_ends_in_a_report_of_the_test_split(tmp_path: Path) -> None:
+    module, data = parts()
+    report = ReportCallback(str(tmp_path / "out"), resamples=20)
+    run = trainer(tmp_path, report)
+    run.test(module, datamodule=data, verbose=False)
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"report.json", "report.csv", "report.png"}
+    written = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert written["sick"]["n"] == len(data.pipeline.rows["test"])
+    assert written["sick"]["value"] == pytest.approx(float(run.logged_metrics["test/sick/accuracy"]))
+    target, _ = data.pipeline.labels("train", "sick")
+    truth, _ = data.pipeline.labels("test", "sick")
+    majority = int(target.bincount().argmax())
+    assert written["sick"]["baseline"] == pytest.approx(float((truth == majority).float().mean()))
+    assert written["sick"]["real"] is True
+    assert [x.task for x in report.lines] == ["sick", "age"]
+
+
+def test_a_report_without_a_data_module_says_so(tmp_path: Path) -> None:
+    module, data = parts()
+    with pytest.raises(SpecError, match=r"trainer.test\(model, datamodule=...\)"):
+        trainer(tmp_path, ReportCallback(str(tmp_path), 5)).test(module, data.test_dataloader(), verbose=False)
+
+
+def test_predictions_are_written_once_a_row(tmp_path: Path) -> None:
+    module, data = parts()
+    for _ in range(2):  # a second run replaces the files
+        trainer(tmp_path, PredictionWriter(str(tmp_path / "out"))).predict(module, datamodule=data)
+    with (tmp_path / "out" / "predictions_sick.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    pipe = data.pipeline
+    assert [r["id"] for r in rows] == pipe.join.table["id"].iloc[pipe.rows["test"]].tolist()
+    for row in rows:
+        assert float(row["no"]) + float(row["yes"]) == pytest.approx(1.0, abs=1e-4)
+        assert row["predicted"] == ("no" if float(row["no"]) > float(row["yes"]) else "yes")
+    with (tmp_path / "out" / "predictions_age.csv").open(newline="") as file:
+        ages = list(csv.DictReader(file))
+    assert len(ages) == len(rows)
+    assert list(ages[0]) == ["id", "predicted", "years"]
+    assert all(math.isfinite(float(r["years"])) for r in ages)
+
+
+def test_a_task_that_the_first_batch_lacks_leaves_no_old_lines(tmp_path: Path) -> None:
+    module, _ = parts()
+    old = tmp_path / "predictions_sick.csv"
+    old.write_text("id,predicted,no,yes\nold,no,1,0\n")
+    writer = PredictionWriter(str(tmp_path))
+    run = trainer(tmp_path, writer)
+    module.eval()
+    run.strategy.connect(module)
+    values = torch.tensor([[0.25, 0.75]])
+    writer.on_predict_start(run, module)
+    writer.on_predict_batch_end(run, module, {}, None, 0)
+    writer.on_predict_batch_end(run, module, {"sick": (["new1"], values)}, None, 1)
+    writer.on_predict_batch_end(run, module, {"sick": (["new2"], values)}, None, 2)
+    assert old.read_text().splitlines() == ["id,predicted,no,yes", "new1,yes,0.25,0.75", "new2,yes,0.25,0.75"]
+
+
+def test_the_folder_of_a_run(tmp_path: Path) -> None:
+    run = trainer(tmp_path)
+    assert run_folder(run, "given") == Path("given")
+    assert run_folder(run) == tmp_path
+
+
+def test_random_states_come_back_before_the_first_batch_and_only_once() -> None:
+    kept = ResumeCallback()
+    torch.manual_seed(5)
+    state = kept.state_dict()
+    expected = torch.rand(3)
+    fresh = ResumeCallback()
+    fresh.load_state_dict(state)
+    torch.rand(100)
+    fresh.on_train_batch_start(None, None, None, 0)  # type: ignore[arg-type]
+    assert torch.equal(torch.rand(3), expected)
+    fresh.on_train_batch_start(None, None, None, 1)  # type: ignore[arg-type]
+    assert not torch.equal(torch.rand(3), expected)
