@@ -1,4 +1,4 @@
-"""Fixtures that every test may use. No test touches a network."""
+"""Fixtures that every test may use."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("WANDB_MODE", "offline")
-os.environ.setdefault("MPLBACKEND", "Agg")
-
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ("errors", "registry", "contract", "card", "encoders", "fusion", "tasks", "weighting")
+ORDER: tuple[str, ...] = ("errors", "registry", "contract", "card", "encoders", "fusion", "tasks", "weighting")
 ORDER += ("loss_table", "combine", "evaluation", "reporting", "module", "baselines", "callbacks", "generative")
 """Parts of zoo, lowest first: each imports only itself and lower ones.
 

@@ -76,7 +76,7 @@ def test_trains_alone(name: str, tmp_path: Path) -> None:
     module = MultitaskModule(
         data.modality_specs,
         data.task_specs,
-        encoders={kind: lambda spec: encoder(spec, dim=16)},  # type: ignore[call-arg]
+        encoders={kind: lambda spec: encoder(spec, dim=16)},
         schedule="constant",
         warmup=0.0,
     )

@@ -32,7 +32,8 @@ def callbacks(log: Path, folder: Path, kill: int | None) -> str:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
+    state: dict[str, torch.Tensor] = torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
+    return state
 
 
 def test_killed_run_ends_like_one_that_was_not(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

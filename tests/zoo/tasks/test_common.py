@@ -105,7 +105,7 @@ def test_head_memorises(kind: str) -> None:
         task.loss(head(z, tokens), target).mean().backward()
         optimiser.step()
     prediction = task.predict(head.eval()(z, tokens)).detach()
-    goal = {"structure": ("tm_fixed", 0.7)}.get(kind, (task.primary, 0.99))
+    goal = {"structure": ("tm_score", 0.7)}.get(kind, (task.primary, 0.99))
     assert task.metrics(prediction, target)[goal[0]] >= goal[1]
     constant = task.constant(target, n)
     assert constant.shape == prediction.shape
@@ -194,6 +194,31 @@ def test_bootstrap_interval_holds_the_mean() -> None:
     assert low == pytest.approx(mean - half, abs=0.02)
     assert high == pytest.approx(mean + half, abs=0.02)
     assert all(math.isnan(v) for v in bootstrap_interval(task, prediction[:0], target[:0]))
+
+
+def test_rows_without_a_score_enter_neither_mean_nor_interval() -> None:
+    class Partly(TASKS.get("classification")):  # type: ignore[misc]
+        def row_scores(self, prediction: Tensor, target: Tensor) -> Tensor:
+            right: Tensor = super().row_scores(prediction, target)
+            return torch.where(target == 3, math.nan, right)
+
+    task, target = Partly(make_spec("classification")), torch.arange(K).repeat(20)
+    prediction = torch.nn.functional.one_hot(torch.where(target == 0, target, 2), K).float()
+    assert task.primary_value(prediction, target) == pytest.approx(2 / 3)
+    low, high = bootstrap_interval(task, prediction, target)
+    assert low < 2 / 3 < high
+    only = target == 3
+    assert math.isnan(task.primary_value(prediction[only], target[only]))
+    assert all(math.isnan(v) for v in bootstrap_interval(task, prediction[only], target[only]))
+
+
+@pytest.mark.parametrize("kind", TASK_KINDS)
+def test_slow_metrics_add_to_the_others(kind: str) -> None:
+    task, target = task_kind(make_spec(kind)), make_target(kind, 4)
+    prediction = task.constant(target, 4)
+    slow = task.slow_metrics(prediction, target)
+    assert set(slow) == ({"tm_align"} if kind == "structure" else set())
+    assert not set(slow) & set(task.metrics(prediction, target))
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "regression"])

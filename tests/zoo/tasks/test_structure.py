@@ -16,7 +16,7 @@ from torch import Tensor
 from zoo.contract import TaskSpec, Tokens
 from zoo.errors import SpecError
 from zoo.tasks import Structure, parts
-from zoo.tasks.structure import BOND, StructureHead, extend, medoid, row_loss
+from zoo.tasks.structure import BOND, HELIX, StructureHead, extend, local_loss, local_shape, medoid, row_loss
 
 MIRROR = torch.tensor([1.0, 1.0, -1.0])
 
@@ -149,40 +149,48 @@ def test_superposition_equals_scipy() -> None:
     assert parts.rmsd(x, x * MIRROR) > 1.0
 
 
+def tm(x: Tensor, y: Tensor, known: bool = True) -> float:
+    """TM-score of x against y straight from tmtools."""
+    letters = "A" * len(y)
+    pair = [[letters, letters]] if known else []
+    return float(tm_align(x.double().numpy(), y.double().numpy(), letters, letters, *pair).tm_norm_chain2)
+
+
 @pytest.mark.parametrize("length", [8, 25, 60, 120])
 @pytest.mark.parametrize("noise", [0.3, 1.0, 2.5])
-def test_tm_fixed_against_tmtools(length: int, noise: float) -> None:
-    y = walk(length, length).double()
-    x = y + noise * torch.randn(length, 3, generator=torch.manual_seed(length)).double()
-    letters = "A" * length
-    own = parts.tm_fixed(x, y)
-    known = tm_align(x.numpy(), y.numpy(), letters, letters, [letters, letters]).tm_norm_chain2
-    free = tm_align(x.numpy(), y.numpy(), letters, letters).tm_norm_chain2
-    assert own >= known - 1e-3, "a maximum: the search must find at least the superposition that tmtools finds"
-    assert own <= known + (0.02 if length >= 60 else 0.2)
-    if length >= 60:
-        assert own <= free + 0.01
-    assert parts.tm_fixed(y, y) == pytest.approx(1.0)
+def test_tm_score_is_that_of_tmtools_over_resolved_residues(length: int, noise: float) -> None:
+    y = walk(length, length)
+    x = y + noise * torch.randn(length, 3, generator=torch.manual_seed(length))
+    target = resolved(y, 130)
+    target[0, 2, 3] = 0.0
+    guess = torch.zeros(1, 130, 3)
+    guess[0, :length] = x
+    keep = torch.arange(length) != 2
+    assert task(130).row_scores(guess, target).item() == pytest.approx(tm(x[keep], y[keep]), abs=1e-6)
+    slow = task(130).slow_metrics(guess, target)
+    assert slow["tm_align"] == pytest.approx(tm(x[keep], y[keep], known=False), abs=1e-6)
 
 
-def test_tm_fixed_by_hand() -> None:
-    y = walk(30, 0).double()
+def test_a_perfect_chain_scores_one_and_its_mirror_image_clearly_less() -> None:
+    for chain in (helix(40), walk(40, 0), walk(120, 1)):
+        target = resolved(chain)
+        turned = chain @ torch.from_numpy(Rotation.random(random_state=0).as_matrix()).float() + 7
+        assert task(len(chain)).row_scores(turned[None], target).item() == pytest.approx(1.0, abs=1e-4)
+        assert task(len(chain)).row_scores((chain * MIRROR)[None], target).item() < 0.6
+
+
+def test_tm_score_by_hand() -> None:
+    y = walk(60, 0)
     x = y.clone()
     x[12, 2] += 1000.0
-    assert parts.tm_fixed(x, y) == pytest.approx(29 / 30, abs=1e-5)
-    d0 = 1.24 * 15 ** (1 / 3) - 1.8
-    x[12, 2] = y[12, 2] + d0
-    assert 29.5 / 30 - 1e-9 <= parts.tm_fixed(x, y) < 29.7 / 30, "a little better than leaving the others in place"
+    assert task(60).row_scores(x[None], resolved(y)).item() == pytest.approx(59 / 60, abs=1e-4)
 
 
-def test_tm_fixed_finds_a_rigid_half_and_tm_align_forgives_a_shift() -> None:
-    y = walk(80, 3).double()
-    turned = torch.cat([y[:40], y[40:] @ torch.from_numpy(Rotation.from_euler("x", 2.0).as_matrix()) + 30])
-    assert parts.tm_fixed(turned, y) > 0.5
-    shifted = torch.cat([y[6:], y[-1] + 3.8 * torch.arange(1, 7)[:, None].double()])
-    assert parts.tm_fixed(shifted, y) < 0.5
-    target = resolved(y.float())
-    assert task(80).row_scores(shifted[None].float(), target).item() > 0.85
+def test_tm_score_forgives_no_shift_along_the_chain_but_tm_align_does() -> None:
+    y = walk(80, 3)
+    shifted = torch.cat([y[6:], y[-1] + 3.8 * torch.arange(1, 7)[:, None]])[None]
+    assert task(80).row_scores(shifted, resolved(y)).item() < 0.5
+    assert task(80).slow_metrics(shifted, resolved(y))["tm_align"] > 0.85
 
 
 def test_scores_are_normalised_by_the_reference_and_ignore_motion() -> None:
@@ -192,7 +200,6 @@ def test_scores_are_normalised_by_the_reference_and_ignore_motion() -> None:
     x[0, :40] = helix(40) @ torch.from_numpy(Rotation.random(random_state=1).as_matrix()).float() + 5
     got = task(50).metrics(x, target)
     assert got["tm_score"] == pytest.approx(1.0, abs=1e-4)
-    assert got["tm_fixed"] == pytest.approx(1.0, abs=1e-4)
     assert got["rmsd"] == pytest.approx(0.0, abs=1e-3)
     assert got["lddt_ca"] == pytest.approx(1.0)
 
@@ -217,8 +224,65 @@ def test_rows_without_enough_residues_are_counted() -> None:
     got = task().metrics(x, target)
     assert got["undefined"] == 1.0
     assert got["tm_score"] == pytest.approx(0.5)
-    assert got["tm_fixed"] == pytest.approx(0.5)
+    assert task().slow_metrics(x, target)["tm_align"] == pytest.approx(0.5)
+    assert task().primary_value(x, target) == pytest.approx(0.5)
     assert math.isinf(got["rmsd"])
+
+
+def test_quaternions_compose_and_walk_as_in_scipy() -> None:
+    turns = torch.randn(2, 9, 4, generator=torch.manual_seed(0)).double()
+    got = parts.walk(turns, 3.8)
+    for row, chain in zip(turns, got, strict=True):
+        frame, place = Rotation.identity(), np.zeros(3)
+        for turn, atom in zip(row.roll(-1, 1).numpy(), chain.numpy(), strict=True):  # SciPy: w last
+            frame = frame * Rotation.from_quat(turn)
+            place = place + frame.apply([3.8, 0.0, 0.0])
+            np.testing.assert_allclose(atom, place, atol=1e-9)
+
+
+def test_a_walk_of_helix_turns_is_a_right_handed_helix() -> None:
+    walked = parts.walk(torch.tensor(HELIX).expand(1, 30, 4), BOND)[0].double()
+    assert parts.rmsd(walked, helix(30).double()) < 0.3
+    assert parts.rmsd(walked, helix(30).double() * MIRROR) > 2.0
+
+
+def test_local_shape_by_hand() -> None:
+    corner = 3.8 * torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 1, 2]])
+    expected = torch.tensor([[2.0**0.5, 3.0**0.5, 6.0**0.5, 1.0]])
+    torch.testing.assert_close(local_shape(corner[None])[0], expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close((local_shape(corner[None] * MIRROR) - local_shape(corner[None]))[0, 0, 3].item(), -2.0)
+    assert local_shape(corner[None, :3]).shape == (1, 0, 4)
+    assert local_loss((corner * MIRROR)[None], resolved(corner)).item() == pytest.approx(4.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 4, 5, 12])
+def test_local_loss_knows_no_motion_no_gap_and_no_break(length: int) -> None:
+    chain = walk(length, 2)
+    motion = torch.from_numpy(Rotation.random(random_state=2).as_matrix()).float()
+    assert local_loss((chain @ motion + 9)[None], resolved(chain)).item() == pytest.approx(0.0, abs=1e-5)
+    target = resolved(chain)
+    target[0, length // 2, 3], target[0, length // 2, :3] = 0.0, math.nan
+    x = chain[None].clone()
+    x[0, length // 2] += 5.0
+    x.requires_grad_()
+    local_loss(x, target).sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().max() < 1e-4
+    broken = resolved(torch.cat([chain, chain + 40.0]))
+    assert local_loss(torch.cat([chain, chain - 9.0])[None], broken).item() == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("length", [20, 200])
+def test_a_new_head_walks_short_chains_and_places_long_ones(length: int) -> None:
+    torch.manual_seed(0)
+    head = StructureHead("fold", length, 6, 5).eval()
+    tokens = Tokens(torch.randn(1, length, 5), torch.ones(1, length, dtype=torch.bool), torch.randn(1, 5))
+    both = head(torch.randn(1, 6), tokens).detach()[0].double()
+    gap = parts.rmsd(both[:, :3], both[:, 3:])
+    assert gap < 1.0 if length == 20 else gap > 5.0
+    assert torch.equal(task(length).predict(both[None])[0], both[:, :3].float())
+    steps = (both[1:, 3:] - both[:-1, 3:]).norm(dim=-1)
+    torch.testing.assert_close(steps, torch.full_like(steps, BOND), atol=1e-3, rtol=0)
 
 
 def test_combine_takes_whole_streams() -> None:
@@ -257,7 +321,7 @@ def test_constant_is_the_medoid_and_chance_a_training_chain() -> None:
     train[1, 7, 3] = 0.0
     constant = task().constant(train, 2)
     target = resolved(helix(18), 20).expand(2, -1, -1)
-    assert task().metrics(constant, target)["tm_fixed"] > 0.8
+    assert task().metrics(constant, target)["tm_score"] > 0.8
     rows = task().chance(train, 40, np.random.default_rng(0))
     near = torch.cdist(rows[:, :18].flatten(1), train[[0, 2, 3, 4], :18, :3].flatten(1)).min(1).values
     assert (near < 1e-3).float().mean() > 0.6, "all but the interpolated chain are copies"
