@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from datamodules.base import BaseDataModule
-from datamodules.processor import PROCESSORS, Processor
-from datamodules.source import RawModality
-from zoo.contract import NUCLEOTIDES, PAD, ModalitySpec
+from datamodules.processor import PROCESSORS
+from datamodules.sequence import SequenceProcessor, pad_codes
+from zoo.contract import NUCLEOTIDES, PAD
 from zoo.errors import DataError, SpecError
 
 AMBIGUITY = "RYSWKMBDHVN"
@@ -58,7 +54,7 @@ def decode_dna(codes: Tensor | npt.NDArray[np.int64]) -> str:
     Raises:
         DataError: a code is outside 0..5.
 
-    >>> decode_dna(torch.tensor([1, 4, 5, 0]))
+    >>> decode_dna([1, 4, 5, 0])
     'ATN'
     """
     values = [int(c) for c in codes]
@@ -76,25 +72,8 @@ def reverse_complement(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return _COMPLEMENT[codes[::-1]]
 
 
-def pad_codes(codes: npt.NDArray[np.int64], length: int, truncate: bool, what: str) -> Tensor:
-    """Bring (L,) codes to (length,): padding at the end, or the first ``length`` codes where asked.
-
-    Raises:
-        DataError: there are more codes than ``length`` and ``truncate`` is off.
-    """
-    if len(codes) > length and not truncate:
-        raise DataError(
-            f"{what} of length {len(codes)} exceeds the length {length} of this processor; set max_length to at "
-            f"least {len(codes)}, or truncate=true to keep the first {length} letters"
-        )
-    out = torch.full((length,), PAD, dtype=torch.long)
-    kept = np.ascontiguousarray(codes[:length])
-    out[: len(kept)] = torch.from_numpy(kept)
-    return out
-
-
 @PROCESSORS.register_as("dna")
-class DNAProcessor(Processor):
+class DNAProcessor(SequenceProcessor):
     """Turn a DNA string into (L,) codes.
 
     Args:
@@ -106,7 +85,7 @@ class DNAProcessor(Processor):
     """
 
     kind = "dna"
-    fits = True
+    what = "a DNA sequence"
 
     def __init__(
         self,
@@ -116,39 +95,15 @@ class DNAProcessor(Processor):
         reverse_complement: bool = False,
         substitute: float = 0.0,
     ) -> None:
-        if max_length < 0:
-            raise SpecError(
-                f"DNAProcessor: max_length must be 0 (longest training sequence) or more, got {max_length}"
-            )
+        super().__init__(max_length=max_length, truncate=truncate)
         if not 0.0 <= substitute <= 1.0:
             raise SpecError(f"DNAProcessor: substitute is a probability in [0, 1], got {substitute}")
-        self.max_length = max_length
-        self.truncate = truncate
         self.reverse_complement = reverse_complement
         self.substitute = substitute
-        self.fits = max_length == 0
-        self.length = max_length
 
-    def fit(self, raw: RawModality, values: Sequence[Any]) -> None:
-        """Take the length of the longest training sequence where ``max_length`` is 0."""
-        if self.max_length:
-            return
-        if not len(values):
-            raise DataError(f"modality '{raw.name}': no training sequence to take the length from; set max_length")
-        self.length = max(len(encode_dna(v)) for v in values)
-
-    def admit(self, values: Sequence[Any]) -> None:
-        """Lengthen L to the longest of ``values`` where neither ``max_length`` nor ``truncate`` says otherwise."""
-        if not self.max_length and not self.truncate:
-            self.length = max([self.length, *(len(v) for v in values)])
-
-    def spec(self, raw: RawModality) -> ModalitySpec:
-        """The spec: shape (L,)."""
-        return ModalitySpec(raw.name, self.kind, (self._fitted(),))
-
-    def __call__(self, value: Any) -> Tensor:
-        """Map a string to (L,) codes, torch.long, with 0 at the end."""
-        return pad_codes(encode_dna(value), self._fitted(), self.truncate, "a DNA sequence")
+    def encode(self, sequence: str) -> npt.NDArray[np.int64]:
+        """Map a DNA string to (L,) codes."""
+        return encode_dna(sequence)
 
     def augment(self, value: Tensor, generator: np.random.Generator) -> Tensor:
         """Return (L,) codes of the other strand, or with substitutions, where those are asked for."""
@@ -163,11 +118,6 @@ class DNAProcessor(Processor):
             other = (codes - 1 + generator.integers(1, 4, len(codes))) % 4 + 1
             codes = np.where(change, other, codes)
         return pad_codes(codes, len(value), False, "a DNA sequence")
-
-    def _fitted(self) -> int:
-        if not self.length:
-            raise SpecError("DNAProcessor is not fitted: call fit with training sequences, or set max_length")
-        return self.length
 
 
 class GenomicsDataModule(BaseDataModule):

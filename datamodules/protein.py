@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 from datamodules.base import BaseDataModule
-from datamodules.genomics import pad_codes
-from datamodules.processor import PROCESSORS, Processor
-from datamodules.source import RawModality
-from zoo.contract import AMINO_ACIDS, PAD, ModalitySpec
-from zoo.errors import DataError, SpecError
+from datamodules.processor import PROCESSORS
+from datamodules.sequence import SequenceProcessor
+from zoo.contract import AMINO_ACIDS, PAD
+from zoo.errors import DataError
 
 NON_STANDARD = "UOBZJX"
 """Letters that all become X: selenocysteine, pyrrolysine, the ambiguity codes B, Z and J, and unknown."""
@@ -67,7 +63,7 @@ def decode_protein(codes: Tensor | npt.NDArray[np.int64]) -> str:
 
 
 @PROCESSORS.register_as("protein")
-class ProteinProcessor(Processor):
+class ProteinProcessor(SequenceProcessor):
     """Turn a protein string into (L,) codes.
 
     Targets of structure tasks are brought to the same L by whoever collates them: padded at the end, and
@@ -79,43 +75,11 @@ class ProteinProcessor(Processor):
     """
 
     kind = "protein"
-    fits = True
+    what = "a protein sequence"
 
-    def __init__(self, *, max_length: int = 0, truncate: bool = False) -> None:
-        if max_length < 0:
-            raise SpecError(
-                f"ProteinProcessor: max_length must be 0 (longest training sequence) or more, got {max_length}"
-            )
-        self.max_length = max_length
-        self.truncate = truncate
-        self.fits = max_length == 0
-        self.length = max_length
-
-    def fit(self, raw: RawModality, values: Sequence[Any]) -> None:
-        """Take the length of the longest training sequence where ``max_length`` is 0."""
-        if self.max_length:
-            return
-        if not len(values):
-            raise DataError(f"modality '{raw.name}': no training sequence to take the length from; set max_length")
-        self.length = max(len(encode_protein(v)) for v in values)
-
-    def admit(self, values: Sequence[Any]) -> None:
-        """Lengthen L to the longest of ``values`` where neither ``max_length`` nor ``truncate`` says otherwise."""
-        if not self.max_length and not self.truncate:
-            self.length = max([self.length, *(len(v) for v in values)])
-
-    def spec(self, raw: RawModality) -> ModalitySpec:
-        """The spec: shape (L,)."""
-        return ModalitySpec(raw.name, self.kind, (self._fitted(),))
-
-    def __call__(self, value: Any) -> Tensor:
-        """Map a string to (L,) codes, torch.long, with 0 at the end."""
-        return pad_codes(encode_protein(value), self._fitted(), self.truncate, "a protein sequence")
-
-    def _fitted(self) -> int:
-        if not self.length:
-            raise SpecError("ProteinProcessor is not fitted: call fit with training sequences, or set max_length")
-        return self.length
+    def encode(self, sequence: str) -> npt.NDArray[np.int64]:
+        """Map a protein string to (L,) codes."""
+        return encode_protein(sequence)
 
 
 class ProteinDataModule(BaseDataModule):

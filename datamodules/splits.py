@@ -70,8 +70,8 @@ def assign_splits(
     Where the publisher fixed only a test part, the rest is divided between train and val.
 
     Args:
-        table: columns source (a number; optional), id, group (equal values never cross a split; "" is a group of its own), stratum,
-            split ("train", "val", "test" or "").
+        table: columns source (a number; optional), id, group (equal values never cross a split; "" is a group of
+            its own), stratum, and split ("train", "val", "test" or "").
         fractions: shares of train, val and test; they sum to 1.
         seed: another seed gives another split.
 

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER: tuple[str, ...] = ("errors", "registry", "contract", "card", "encoders", "fusion", "tasks", "weighting")
-ORDER += ("loss_table", "combine", "evaluation", "reporting", "module", "baselines", "callbacks", "generative")
+ORDER += ("optim", "loss_table", "combine", "evaluation", "reporting", "module")
+ORDER += ("baselines", "callbacks", "generative")
 """Parts of zoo, lowest first: each imports only itself and lower ones.
 
 The list of DESIGN.md with the files that module.py was split into. loss_table, combine and evaluation sit between

@@ -21,6 +21,7 @@ from zoo.evaluation import Collector, Evaluated, score, skill
 from zoo.fusion import ConcatFusion
 from zoo.fusion.base import FUSED, Fusion
 from zoo.loss_table import LossTable, world_size
+from zoo.optim import make_optimizer, make_schedule
 from zoo.tasks import task_kind
 from zoo.tasks.base import TaskKind
 from zoo.weighting import FixedWeighting, Weighting
@@ -452,51 +453,10 @@ class MultitaskModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW, fused where every parameter allows it, and a schedule a step."""
-        plain = {id(p) for p in self.weighting.parameters()}
-        decay: list[nn.Parameter] = []
-        rest: list[nn.Parameter] = []
-        for p in self.parameters():
-            if p.requires_grad:
-                (rest if p.ndim < 2 or id(p) in plain else decay).append(p)
-        groups: list[dict[str, Any]] = [
-            {"params": decay, "weight_decay": self.weight_decay},
-            {"params": rest, "weight_decay": 0.0},
-        ]
-        fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for g in groups for p in g["params"])
-        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.learning_rate, fused=fused)
+        optimizer = make_optimizer(self, self.learning_rate, self.weight_decay, plain=self.weighting.parameters())
         if self.schedule == "constant" and self.warmup <= 0:
             return optimizer
-        total = self._total_steps()
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, Schedule(self.schedule, total, int(self.warmup * total))
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def _total_steps(self) -> int:
         steps = self.trainer.estimated_stepping_batches
-        if not math.isfinite(steps) or steps < 1:
-            if self.schedule != "constant":
-                raise SpecError(
-                    "the schedule needs to know how long training lasts: set trainer.max_epochs or max_steps, "
-                    "or model.schedule=constant"
-                )
-            return 1
-        return int(steps)
-
-
-class Schedule:
-    """Factor of the learning rate at a step: linear warm-up, then decay to 1 %."""
-
-    def __init__(self, name: str, total: int, warmup: int) -> None:
-        self.name = name
-        self.total = max(total, 1)
-        self.warmup = warmup
-
-    def __call__(self, step: int) -> float:
-        """Return the factor at ``step``."""
-        if step < self.warmup:
-            return (step + 1) / (self.warmup + 1)
-        done = min((step - self.warmup) / max(self.total - self.warmup, 1), 1.0)
-        if self.name == "cosine":
-            return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done))
-        return 0.01**done if self.name == "exponential" else 1.0
+        factor = make_schedule(self.schedule, steps, self.warmup)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

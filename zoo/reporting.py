@@ -93,6 +93,7 @@ def _line(
     name: str, kind: TaskKind, result: Evaluated, train: tuple[Tensor, Tensor], data: str, source: str, resamples: int
 ) -> TaskResult:
     metrics = kind.metrics(result.prediction, result.target)
+    metrics |= kind.slow_metrics(result.prediction, result.target)
     low, high = bootstrap_interval(kind, result.prediction, result.target, resamples=resamples)
     draws = 3 if kind.kind == "structure" else 20
     chance, baseline = _references(kind, result, train, draws)

@@ -22,7 +22,8 @@ from zoo.encoders.base import Encoder
 from zoo.errors import MissingExtraError, SpecError, UnknownNameError
 from zoo.fusion import ConcatFusion, EarlyFusion, LateFusion
 from zoo.fusion.base import Fusion
-from zoo.module import MultitaskModule, Schedule
+from zoo.module import MultitaskModule
+from zoo.optim import Schedule
 from zoo.weighting import AggregatorWeighting, FixedWeighting
 from zoo.weighting.base import Lambdas, Weighting
 
