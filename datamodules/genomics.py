@@ -54,7 +54,7 @@ def decode_dna(codes: Tensor | npt.NDArray[np.int64]) -> str:
     Raises:
         DataError: a code is outside 0..5.
 
-    >>> decode_dna([1, 4, 5, 0])
+    >>> decode_dna(np.array([1, 4, 5, 0]))
     'ATN'
     """
     values = [int(c) for c in codes]

@@ -70,3 +70,11 @@ def test_bad_fractions_and_names() -> None:
 def test_connect_is_transitive() -> None:
     assert connect([["a", "b"], ["c"], ["b", "c"], ["d"]]).tolist() == [0, 0, 0, 1]
     assert np.unique(connect([[""], [""]])).size == 2
+
+
+def test_rounding_is_not_carried_from_one_source_to_another() -> None:
+    big_groups = table([f"s{i // 600}" for i in range(5400)], ["a"] * 5400)
+    small = table([""] * 500, ["b"] * 500)
+    both = pd.concat([big_groups.assign(source=0), small.assign(source=1, id=[f"q{i}" for i in range(500)])])
+    got = assign_splits(both.reset_index(drop=True))[5400:]
+    assert {s: int((got == s).sum()) for s in ("train", "val", "test")} == {"train": 350, "val": 75, "test": 75}

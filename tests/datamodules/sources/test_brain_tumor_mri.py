@@ -73,3 +73,11 @@ def test_real(shared_data: Path) -> None:
         "pituitary": 71,
     }
     assert source.read(0).inputs["mri"].ndim == 3
+
+
+def test_both_folders_may_be_pooled(tmp_path: Path) -> None:
+    write(tmp_path / "brain_tumor_mri")
+    source = BrainTumorMRI(published_split=False)
+    source.open(tmp_path)
+    assert set(source.index["split"]) == {""}
+    assert len(source) == 15
