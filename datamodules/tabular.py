@@ -24,6 +24,10 @@ def _category(value: Any) -> str:
     return value if isinstance(value, str) else f"{float(value):g}"
 
 
+SMALLEST = 1e-150
+"""A standard deviation below this counts as 0: squares of such numbers underflow."""
+
+
 @PROCESSORS.register_as("tabular")
 class TabularProcessor(Processor):
     """Map a raw row, column -> number, word or None, to (F,) float32.
@@ -81,7 +85,7 @@ class TabularProcessor(Processor):
                 continue
             numbers = np.array([float(v) for v in known], dtype=np.float64)
             mean, deviation = (float(numbers.mean()), float(numbers.std())) if len(numbers) else (0.0, 1.0)
-            constant = len(numbers) == 0 or numbers.min() == numbers.max()
+            constant = len(numbers) == 0 or numbers.min() == numbers.max() or deviation < SMALLEST
             self._scales[column] = (mean, 1.0 if constant else deviation)
             if len(known) < len(values):
                 flagged.append(column)

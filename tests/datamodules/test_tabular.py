@@ -137,3 +137,9 @@ def test_bad_fits():
         fitted([])
     with pytest.raises(SpecError, match="only after fit"):
         TabularProcessor().spec(RAW)
+
+
+def test_a_deviation_that_underflows_counts_as_constant() -> None:
+    processor = TabularProcessor()
+    processor.fit(RawModality("t", "tabular"), [{"n": 0.0}, {"n": 1.9e-281}])
+    assert float(processor({"n": 0.0})[0]) == 0.0
