@@ -232,6 +232,8 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
     table = Table(title=f"milliseconds a step, one thread, {options.rounds} rounds in turn (random data)")
     for column in ("comparison", "arm", "minimum", "median", "ratio of medians", "ratio of minima", "aim"):
         table.add_column(column)
