@@ -50,9 +50,11 @@ def test_two_processes_equal_one(run, tmp_path: Path, weighting: str) -> None:  
         "--trainer.devices=2",
         "--trainer.strategy=ddp",
         f"--trainer.callbacks={note}",
+        "--test_after_fit=true",
         f"--trainer.default_root_dir={two}",
         f"--trainer.logger.init_args.save_dir={two}/runs",
     )
+    assert list(two.glob("runs/small/version_*/report.json")), "the test after the fit wrote no report"
     a, b = losses(one), losses(two)
     assert a.keys() == b.keys()
     assert {"train/loss", "train/disease/loss", "train/vqa/loss"} <= a.keys()

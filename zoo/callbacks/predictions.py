@@ -24,16 +24,18 @@ class PredictionWriter(L.Callback):
     def __init__(self, folder: str = "") -> None:
         self.folder = folder
         self._begun: set[str] = set()
+        self._path = Path(folder)
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Begin the files anew; a task may first appear in a later batch."""
         self._begun.clear()
+        self._path = run_folder(trainer, self.folder)  # asks all ranks
 
     def on_predict_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Append the rows of a batch. Every rank writes a file of its own."""
-        folder = run_folder(trainer, self.folder)
+        folder = self._path
         folder.mkdir(parents=True, exist_ok=True)
         suffix = f"_rank{trainer.global_rank}" if trainer.world_size > 1 else ""
         for task, (ids, values) in outputs.items():
@@ -58,6 +60,4 @@ class PredictionWriter(L.Callback):
     def on_predict_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Say where the files are."""
         if trainer.is_global_zero:
-            Console().print(
-                f"predictions: {Path(run_folder(trainer, self.folder))}/predictions_*.csv", highlight=False
-            )
+            Console().print(f"predictions: {self._path}/predictions_*.csv", highlight=False)

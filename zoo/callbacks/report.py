@@ -50,6 +50,7 @@ class ReportCallback(L.Callback):
 
     def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Make the report from what the module collected."""
+        folder = run_folder(trainer, self.folder)  # asks all ranks
         if not trainer.is_global_zero:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -64,7 +65,6 @@ class ReportCallback(L.Callback):
             pipe.source_simulated,
             self.resamples,
         )
-        folder = run_folder(trainer, self.folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(self.lines, folder / "report.json")
         write_csv(self.lines, folder / "report.csv")
@@ -75,7 +75,7 @@ class ReportCallback(L.Callback):
 
 
 def run_folder(trainer: L.Trainer, folder: str = "") -> Path:
-    """The folder of a run: the given one, the first logger's, or the trainer's root."""
+    """The folder of a run: the given one, the first logger's, or the trainer's root. Call it on every rank."""
     if folder:
         return Path(folder)
     return Path(trainer.log_dir or trainer.default_root_dir)
