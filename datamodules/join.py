@@ -54,7 +54,7 @@ def join_sources(sources: Sequence[Source]) -> Join:
             if key not in meeting:
                 members.append(meeting[key])  # the list is filled as further sources meet
             meeting[key].append((s, row))
-    names = _unique_names(sources)
+    names = unique_names(sources)
     columns = [{c: source.index[c].astype(str).to_numpy() for c in source.index.columns} for source in sources]
     lines = []
     keys = []
@@ -82,7 +82,7 @@ def join_sources(sources: Sequence[Source]) -> Join:
     return Join([tuple(joined) for joined in members], table)
 
 
-def _unique_names(sources: Sequence[Source]) -> list[str]:
+def unique_names(sources: Sequence[Source]) -> list[str]:
     """Source names; a class that is used twice is numbered."""
     names: list[str] = []
     for source in sources:

@@ -15,12 +15,12 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.dataset import JoinedDataset
-from datamodules.join import _unique_names, join_sources
+from datamodules.join import join_sources, unique_names
 from datamodules.processor import PROCESSORS, Processor
 from datamodules.source import RawModality, RawTask, Source
 from datamodules.splits import FRACTIONS, SPLITS, assign_splits
 from datamodules.targets import TargetCodec, merge_tasks
-from zoo.contract import ModalitySpec, Sample, TaskSpec
+from zoo.contract import ModalitySpec, Sample, TaskSpec, empty_target
 from zoo.errors import DataError, SpecError, unknown_name
 
 OnError = Literal["raise", "skip"]
@@ -70,7 +70,7 @@ class Pipeline:
         if not sources:
             raise SpecError("no source is given; list at least one under data.sources")
         self.sources = list(sources)
-        self.source_names = tuple(_unique_names(self.sources))
+        self.source_names = tuple(unique_names(self.sources))
         self.source_simulated = tuple(s.card.simulated for s in self.sources)
         self.skipped: Counter[str] = Counter()
         for source in self.sources:
@@ -282,8 +282,6 @@ class Pipeline:
         rows = [r for r in self.rows[split].tolist() if task in self._peeked[r].targets]
         encoded = [codec(self._peeked[r].targets[task], self._peeked[r].id) for r in rows]
         if not encoded:
-            from zoo.contract import empty_target
-
             return empty_target(codec.spec()), torch.zeros(0, dtype=torch.long)
         return torch.stack(encoded), torch.tensor([int(source[r]) for r in rows])
 
