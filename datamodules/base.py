@@ -27,6 +27,7 @@ class BaseDataModule(L.LightningDataModule):
     Args:
         sources: readers of data sets; see ``datamodules.sources``.
         root: folder below which the sources' folders lie.
+        download: get missing data first, from the sources that know where; others say where to get them.
         modalities: names of the modalities to keep; None keeps all.
         tasks: names of the tasks to keep; None keeps all.
         processors: modality name or kind -> processor, where the default of the kind does not fit.
@@ -52,6 +53,7 @@ class BaseDataModule(L.LightningDataModule):
         sources: Sequence[Source],
         *,
         root: str | None = None,
+        download: bool = False,
         modalities: Sequence[str] | None = None,
         tasks: Sequence[str] | None = None,
         processors: Mapping[str, Processor] | None = None,
@@ -69,6 +71,8 @@ class BaseDataModule(L.LightningDataModule):
         predict_split: str = "test",
     ) -> None:
         super().__init__()
+        if root is not None and download:
+            Path(root).mkdir(parents=True, exist_ok=True)
         if root is not None and not Path(root).is_dir():
             raise SpecError(f"data.root '{root}' is not a folder; give the folder that holds the sources' folders")
         if predict_split not in SPLITS:
@@ -86,6 +90,7 @@ class BaseDataModule(L.LightningDataModule):
             Pipeline,
             list(sources),
             root=root,
+            download=download,
             kind=self.kind,
             modalities=list(modalities) if modalities is not None else None,
             tasks=list(tasks) if tasks is not None else None,
@@ -134,7 +139,7 @@ class BaseDataModule(L.LightningDataModule):
         console = Console()
         console.print(table)
         for source in self.pipeline.sources:
-            for reason, count in sorted(getattr(source, "skipped", {}).items()):
+            for reason, count in sorted(source.skipped.items()):
                 if count:
                     console.print(f"left out by {source.name}: {count} x {reason}", markup=False)
         if self.pipeline.skipped:

@@ -44,7 +44,7 @@ def require_file(path: Path, hint: str = "") -> Path:
     return path
 
 
-def read_image(path: Path) -> ImageArray:
+def read_image(path: Path, *, at_least: int = 0) -> ImageArray:
     """Decode a JPEG or PNG.
 
     Greyscale files give (H, W), all others (H, W, 3) in RGB; transparency is dropped, and an EXIF orientation is

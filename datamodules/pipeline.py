@@ -37,7 +37,7 @@ class Pipeline:
 
     Args:
         sources: unopened sources.
-        root: folder below which the sources' folders lie.
+        root, download: see Source.open.
         kind: keep only modalities of this kind; "" keeps every kind.
         modalities, tasks: names to keep; None keeps all.
         processors: modality name or kind -> processor; others are the registered ones of the kind.
@@ -56,6 +56,7 @@ class Pipeline:
         sources: Sequence[Source],
         *,
         root: Path | str | None = None,
+        download: bool = False,
         kind: str = "",
         modalities: Sequence[str] | None = None,
         tasks: Sequence[str] | None = None,
@@ -74,7 +75,7 @@ class Pipeline:
         self.source_simulated = tuple(s.card.simulated for s in self.sources)
         self.skipped: Counter[str] = Counter()
         for source in self.sources:
-            source.open(root)
+            source.open(root, download=download)
         self.raw_modalities = self._choose_modalities(modalities, kind)
         raw_tasks = self._choose_tasks(tasks)
         self.join = join_sources(self.sources)

@@ -7,6 +7,7 @@ one row at a time. Splitting, fitting on the training split, caching and collati
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,7 @@ class SourceCard:
         where: where to get it, in words a user can act on.
         layout: the expected files below the source's folder.
         caution: known pitfalls; "" for none.
+        size: published numbers of subjects, samples and bytes, in words.
     """
 
     title: str
@@ -92,6 +94,7 @@ class SourceCard:
     where: str
     layout: str
     caution: str = ""
+    size: str = ""
 
     @property
     def simulated(self) -> bool:
@@ -110,13 +113,20 @@ class Source(ABC):
 
     Args:
         folder: the source's folder below the root that ``open`` gets; absolute paths are taken as they are.
+
+    Attributes:
+        skipped: reason -> rows that ``_index`` left out; printed with the data summary.
+        image_size: side in pixels that images will be brought to, for readers that can decode at a smaller
+            scale (``read_image(path, at_least=self.image_size)``); 0 where it is not known.
     """
 
     card: SourceCard
+    image_size: int = 0
 
     def __init__(self, *, folder: str = "") -> None:
         self.folder = folder
         self.path = Path(folder)
+        self.skipped: dict[str, int] = {}
         self._table: pd.DataFrame | None = None
 
     @property
@@ -124,8 +134,12 @@ class Source(ABC):
         """Name of the source in tables: the class name."""
         return type(self).__name__
 
-    def open(self, root: Path | str | None = None) -> None:
+    def open(self, root: Path | str | None = None, *, download: bool = False) -> None:
         """Find the files below ``root`` and build ``index``.
+
+        Args:
+            root: folder below which the source's folder lies.
+            download: first get what is missing, where the publisher's addresses and checksums are known.
 
         Raises:
             DataError: the folder or a file is missing (with where to get it and what is expected), or no row.
@@ -134,12 +148,10 @@ class Source(ABC):
             return
         if self.folder:
             self.path = Path(root or ".") / self.folder
+            if download:
+                self.fetch()
             if not self.path.exists():
-                raise DataError(
-                    f"{self.name}: the folder does not exist. Expected below it: {self.card.layout}. "
-                    f"Get it: {self.card.where}. Point --data.root at the folder that holds '{self.folder}'",
-                    file=self.path,
-                )
+                raise self.absent("the folder does not exist")
         table = self._index()
         missing = [c for c in INDEX_COLUMNS if c not in table.columns]
         if missing:
@@ -150,6 +162,23 @@ class Source(ABC):
         if len(repeated):
             raise DataError(f"{self.name}: the id '{repeated.iloc[0]}' occurs twice", file=self.path)
         self._table = table.sort_values("id", kind="stable").reset_index(drop=True)
+
+    def fetch(self) -> None:
+        """Download what is missing into ``self.path``; a source that knows addresses and checksums overrides this.
+
+        Raises:
+            DataError: the data are not there and nothing is known that would get them, or a transfer failed.
+        """
+        if not self.path.exists():
+            raise self.absent("it cannot be downloaded by the zoo")
+
+    def absent(self, problem: str) -> DataError:
+        """Build the error for data that are not there: the problem, the expected files and where to get them."""
+        return DataError(
+            f"{self.name}: {problem}. Expected below the folder: {self.card.layout}. "
+            f"Get it: {self.card.where}. Point --data.root at the folder that holds '{self.folder}'",
+            file=self.path,
+        )
 
     @property
     def index(self) -> pd.DataFrame:
@@ -183,6 +212,10 @@ class Source(ABC):
             DataError: the file is unreadable, a value is not finite, or a label is outside the classes;
                 names the file and the row.
         """
+
+    def read_many(self, rows: Sequence[int]) -> list[Sample]:
+        """Read several lines, in the order given; overridden where neighbours on disk are cheaper together."""
+        return [self.read(row) for row in rows]
 
     def peek(self, row: int) -> Sample:
         """Like ``read``, but an input that is dear to decode may be None: it is there, and not decoded.

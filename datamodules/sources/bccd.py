@@ -59,7 +59,6 @@ class BCCD(Source):
                 f"BCCD: max_rbc_per_image must be 0 or more, margin 0 to 10; got {max_rbc_per_image} and {margin}"
             )
         self.max_rbc_per_image, self.margin, self.published_split = max_rbc_per_image, margin, published_split
-        self.skipped: dict[str, int] = {}
         self.card = SourceCard(
             title="BCCD (blood cell count and detection)",
             modalities=(RawModality("pathology", "image"),),

@@ -42,7 +42,6 @@ class BrainTumorMRI(Source):
         super().__init__(folder=folder)
         self.published_split = published_split
         self.drop_leaks = drop_leaks
-        self.skipped: dict[str, int] = {}
         self.card = SourceCard(
             title="Brain Tumor Classification (MRI)",
             modalities=(RawModality("mri", "image"),),

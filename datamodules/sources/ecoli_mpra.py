@@ -59,7 +59,6 @@ class EcoliMPRA(Source):
             raise SpecError(f"EcoliMPRA: max_rows must be 0 (all rows) or more, got {max_rows}")
         self.max_rows = max_rows
         self.seed = seed
-        self.skipped: dict[str, int] = {}
 
     def _index(self) -> pd.DataFrame:
         tables = {split: self._file(self.path / name) for split, name in FILES.items()}

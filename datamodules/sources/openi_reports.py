@@ -92,7 +92,6 @@ class OpenIReports(Source):
         self.task = task
         self.num_findings = num_findings
         self.include_normal = include_normal
-        self.skipped: dict[str, int] = {}
         self.unlabelled = 0
         if task == "normal":
             self.card = replace(self.card, tasks=(RawTask("normal_report", "classification", ("abnormal", NORMAL)),))

@@ -116,7 +116,6 @@ class ProteinStructures(Source):
         self.max_length = max_length
         self.crop = crop
         self.hold_out = tuple(hold_out)
-        self.skipped: dict[str, int] = {}
         self._families: tuple[str, ...] = ()
         self._chains: dict[str, tuple[str, npt.NDArray[np.float32]]] = {}
 

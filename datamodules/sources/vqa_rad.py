@@ -64,7 +64,6 @@ class VQARAD(Source):
         if missing_images not in ("raise", "skip"):
             raise SpecError(f"VQARAD: missing_images must be 'raise' or 'skip', got {missing_images!r}")
         self.closed_only, self.published_split, self.missing_images = closed_only, published_split, missing_images
-        self.skipped: dict[str, int] = {}
         modalities = (RawModality("question", "text"), *(RawModality(m, "image") for m in _IMAGES))
         self.card = SourceCard(
             title="VQA-RAD",
