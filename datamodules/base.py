@@ -41,7 +41,9 @@ class BaseDataModule(L.LightningDataModule):
         max_answers: size of the answer vocabulary of a vqa task.
         on_error: what to do with a row that cannot be used: "raise", or "skip" it, count it and print it.
         augment: apply the processors' augmentation to training rows.
-        cache: keep processed rows in memory.
+        cache_mib: processed rows are kept in memory up to this size in MiB, in each process; 0 keeps none.
+        index: folder for the index of samples: what is found out before the first batch is kept there, and the next
+            run with the same configuration and files opens in seconds; "" keeps nothing.
         predict_split: which split ``predict`` goes through.
     """
 
@@ -67,7 +69,8 @@ class BaseDataModule(L.LightningDataModule):
         max_answers: int = 500,
         on_error: OnError = "raise",
         augment: bool = True,
-        cache: bool = True,
+        cache_mib: int = 1024,
+        index: str = "",
         predict_split: str = "test",
     ) -> None:
         super().__init__()
@@ -100,7 +103,8 @@ class BaseDataModule(L.LightningDataModule):
             max_answers=max_answers,
             on_error=on_error,
             augment=augment,
-            cache=cache,
+            cache_mib=cache_mib,
+            index=index,
         )
 
     @cached_property
@@ -142,6 +146,8 @@ class BaseDataModule(L.LightningDataModule):
             for reason, count in sorted(source.skipped.items()):
                 if count:
                     console.print(f"left out by {source.name}: {count} x {reason}", markup=False)
+        for what, (used, of) in self.pipeline.fitted_on.items():
+            console.print(f"learned from {used} of {of} training rows: {what}", markup=False)
         if self.pipeline.skipped:
             console.print(f"skipped {sum(self.pipeline.skipped.values())} rows (on_error: skip):", markup=False)
             for reason, count in self.pipeline.skipped.most_common(20):
@@ -154,6 +160,8 @@ class BaseDataModule(L.LightningDataModule):
 
     def _loader(self, sampler: MixtureSampler | SequentialSampler) -> ResumableLoader:
         pipe = self.pipeline
+        if self.num_workers:
+            pipe.ready()
         return ResumableLoader(
             pipe.dataset,
             sampler,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch.utils.data import Dataset
 
-from datamodules.join import Join, merge_samples
+from datamodules.join import Member, Samples, merge_samples
 from datamodules.mixture import Key
 from datamodules.processor import Processor
 from datamodules.source import Source
@@ -22,25 +22,25 @@ class JoinedDataset(Dataset[Sample]):
     A sample is a function of (seed, epoch, row), never of the worker that makes it.
 
     Args:
-        sources: opened sources.
+        sources: opened sources, or sources that open themselves when they are read.
         join: which rows make which sample.
         processors: modality -> fitted processor; inputs of other modalities are left out.
         codecs: task -> fitted codec; other labels are left out.
-        source_of: (N,) number of each sample's source, stored as the group ``source``.
         augment: whether training samples are augmented.
-        cache: keep processed samples in memory (before augmentation).
+        cache_mib: processed samples are kept in memory (before augmentation) up to this size in MiB, in each
+            process; 0 keeps none.
         seed: of the augmentation.
     """
 
     def __init__(
         self,
         sources: Sequence[Source],
-        join: Join,
+        join: Samples,
         processors: Mapping[str, Processor],
         codecs: Mapping[str, TargetCodec],
         *,
         augment: bool = True,
-        cache: bool = True,
+        cache_mib: int = 1024,
         seed: int = 0,
     ) -> None:
         self.sources = sources
@@ -49,36 +49,51 @@ class JoinedDataset(Dataset[Sample]):
         self.codecs = codecs
         self.augment = augment
         self.seed = seed
-        self._ids = join.table["id"].tolist()
-        self._source = join.table["source"].to_numpy()
-        self._cache: dict[int, Sample] | None = {} if cache else None
+        self._cache: dict[int, Sample] = {}
+        self._room = cache_mib * 2**20
 
     def __len__(self) -> int:
         return len(self.join)
 
     def raw(self, row: int, *, peek: bool = False) -> Sample:
         """The raw sample of ``row``, joined over its sources; see Source.read and Source.peek."""
-        parts = []
-        for s, r in self.join.members[row]:
-            source = self.sources[s]
-            try:
-                parts.append(source.peek(r) if peek else source.read(r))
-            except (DataError, SpecError):
-                raise
-            except Exception as error:
-                raise DataError(
-                    f"{source.name} cannot read its row '{source.index['id'][r]}': {type(error).__name__}: {error}",
-                    file=source.path,
-                    row=source.index["id"][r],
-                ) from error
-        return merge_samples(self._ids[row], parts)
+        parts = [self._part(member, peek) for member in self.join.members[row]]
+        self._check(row, parts[0])
+        return merge_samples(self.join.id(row), parts)
+
+    def _part(self, member: Member, peek: bool) -> Sample:
+        source, row = self.sources[member[0]], member[1]
+        source.ready()
+        try:
+            return source.peek(row) if peek else source.read(row)
+        except (DataError, SpecError):
+            raise
+        except Exception as error:
+            name = source.id(row)
+            raise DataError(
+                f"{source.name} cannot read its row '{name}': {type(error).__name__}: {error}",
+                file=source.path,
+                row=name,
+            ) from error
+
+    def _check(self, row: int, first: Sample) -> None:
+        """Refuse a row that is not the one that was indexed."""
+        expected = self.join.id(row)
+        if not expected.endswith(f"/{first.id}"):
+            raise DataError(
+                f"the files changed since the index was made: its row '{expected}' now reads '{first.id}'; delete "
+                "the folder of data.index",
+                row=expected,
+            )
 
     def processed(self, row: int) -> Sample:
         """The sample as tensors, without augmentation."""
-        if self._cache is not None and row in self._cache:
+        if row in self._cache:
             return self._cache[row]
-        raw = self.raw(row)
-        sample = Sample(raw.id, groups={**raw.groups, "source": int(self._source[row])})
+        return self._process(row, self.raw(row))
+
+    def _process(self, row: int, raw: Sample) -> Sample:
+        sample = Sample(raw.id, groups={**raw.groups, "source": int(self.join.source[row])})
         for name, value in raw.inputs.items():
             if name in self.processors:
                 try:
@@ -90,13 +105,39 @@ class JoinedDataset(Dataset[Sample]):
         for name, label in raw.targets.items():
             if name in self.codecs:
                 sample.targets[name] = self.codecs[name](label, raw.id)
-        if self._cache is not None:
+        size = sum(t.nbytes for t in (*sample.inputs.values(), *sample.targets.values()))
+        if size <= self._room:
             self._cache[row] = sample
+            self._room -= size
         return sample
 
     def __getitem__(self, key: Key) -> Sample:
         row, epoch = key
-        sample = self.processed(row)
+        return self._augmented(self.processed(row), row, epoch)
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Sample]:
+        """The samples of a batch; a source is asked at once for all rows that are not in memory."""
+        wanted = dict.fromkeys(row for row, _ in keys if row not in self._cache)
+        members = {row: self.join.members[row] for row in wanted}
+        read: dict[Member, Sample] = {}
+        for number, source in enumerate(self.sources):
+            mine = [m for joined in members.values() for m in joined if m[0] == number]
+            if len(mine) < 2:
+                continue
+            source.ready()
+            try:
+                parts = source.read_many([m[1] for m in mine])
+            except Exception:  # the row at fault is found, and named, by reading singly
+                continue
+            read.update(zip(mine, parts, strict=True))
+        fresh = {}
+        for row, joined in members.items():
+            parts = [read[m] if m in read else self._part(m, False) for m in joined]
+            self._check(row, parts[0])
+            fresh[row] = self._process(row, merge_samples(self.join.id(row), parts))
+        return [self._augmented(fresh.get(row) or self._cache[row], row, epoch) for row, epoch in keys]
+
+    def _augmented(self, sample: Sample, row: int, epoch: int) -> Sample:
         if epoch < 0 or not self.augment:
             return sample
         generator = np.random.default_rng([self.seed, epoch, row])

@@ -2,37 +2,79 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from datamodules.source import Source
-from datamodules.splits import connect, stable_key
+from datamodules.splits import components, stable_key
 from zoo.contract import Sample
 from zoo.errors import SpecError
 
 Member = tuple[int, int]
 """(source number, row of its index)."""
+Whole = npt.NDArray[np.int64]
 
 
-@dataclass
-class Join:
-    """Samples over several sources.
+class Members(Sequence[tuple[Member, ...]]):
+    """For each sample, the rows that make it, in three flat arrays that may lie in a memory-mapped file.
 
-    Attributes:
+    Args:
+        start: (N + 1,) where the rows of each sample begin.
+        source, row: (R,) source number and row of its index.
+    """
+
+    def __init__(self, start: Whole, source: npt.NDArray[np.int16], row: Whole) -> None:
+        self.start, self.source, self.row = start, source, row
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    def __getitem__(self, sample: int) -> tuple[Member, ...]:  # type: ignore[override]
+        if not 0 <= sample < len(self):
+            raise IndexError(sample)
+        a, b = int(self.start[sample]), int(self.start[sample + 1])
+        return tuple((int(self.source[k]), int(self.row[k])) for k in range(a, b))
+
+    def __iter__(self) -> Iterator[tuple[Member, ...]]:
+        return (self[k] for k in range(len(self)))
+
+
+class Samples(ABC):
+    """What a dataset has to know of the joined samples; in memory (Join) or in a file (index.StoredSamples)."""
+
+    members: Members
+    source: npt.NDArray[np.int16]
+    """(N,) number of the source of each sample's first row."""
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    @abstractmethod
+    def id(self, row: int) -> str:
+        """Name of a sample: its first source and the id there."""
+
+
+class Join(Samples):
+    """Samples over several sources, in memory.
+
+    Args:
         members: for each sample, the rows that make it, at most one a source.
         table: columns id, group, stratum, split as splits.assign_splits takes them, and source (the number
             of the first member's source).
     """
 
-    members: list[tuple[Member, ...]]
-    table: pd.DataFrame
+    def __init__(self, members: Members, table: pd.DataFrame) -> None:
+        self.members, self.table = members, table
+        self.source = table["source"].to_numpy(np.int16)
+        self._ids = table["id"].to_numpy(dtype=object)
 
-    def __len__(self) -> int:
-        return len(self.members)
+    def id(self, row: int) -> str:
+        """Name of a sample: its first source and the id there."""
+        return str(self._ids[row])
 
 
 def join_sources(sources: Sequence[Source]) -> Join:
@@ -41,45 +83,68 @@ def join_sources(sources: Sequence[Source]) -> Join:
     The k-th row of a subject in one source meets its k-th row in every other. Rows that share a group or
     a subject end in one group, so that a split cannot part them.
     """
-    meeting: dict[tuple[str, int], list[Member]] = defaultdict(list)
-    members: list[list[Member]] = []
-    for s, source in enumerate(sources):
-        seen: dict[str, int] = defaultdict(int)
-        for row, subject in enumerate(source.index["subject"].astype(str)):
-            if not subject:
-                members.append([(s, row)])
-                continue
-            key = (subject, seen[subject])
-            seen[subject] += 1
-            if key not in meeting:
-                members.append(meeting[key])  # the list is filled as further sources meet
-            meeting[key].append((s, row))
-    names = unique_names(sources)
-    columns = [{c: source.index[c].astype(str).to_numpy() for c in source.index.columns} for source in sources]
-    lines = []
-    keys = []
-    for joined in members:
-        first_source, first_row = joined[0]
-        fixed = [columns[s]["split"][r] for s, r in joined if columns[s]["split"][r]]
-        if len(set(fixed)) > 1:
-            raise SpecError(
-                f"{names[first_source]} row '{columns[first_source]['id'][first_row]}' is joined to a row "
-                f"that its publisher put into another split: {fixed}"
-            )
-        lines.append(
-            {
-                "id": f"{names[first_source]}/{columns[first_source]['id'][first_row]}",
-                "stratum": f"{first_source:03d}|{columns[first_source]['stratum'][first_row]}",
-                "split": fixed[0] if fixed else "",
-                "source": first_source,
-            }
+    rows = _all_rows(sources)
+    sample = _samples(rows)
+    order = np.argsort(sample, kind="stable")
+    rows, sample = rows.iloc[order].reset_index(drop=True), sample[order]
+    start = np.append(np.flatnonzero(np.diff(sample, prepend=-1)), len(rows)).astype(np.int64)
+    first = rows.iloc[start[:-1]].reset_index(drop=True)
+    members = Members(start, rows["source"].to_numpy(np.int16), rows["row"].to_numpy(np.int64))
+    table = pd.DataFrame(
+        {
+            "id": first["id"],
+            "stratum": first["source"].map("{:03d}|".format) + first["stratum"],
+            "split": _published(rows, sample),
+            "source": first["source"],
+        }
+    )
+    table["group"] = _component_names(rows, sample, table["id"])
+    return Join(members, table)
+
+
+def _all_rows(sources: Sequence[Source]) -> pd.DataFrame:
+    """One line a row of any source: source, row, id (with the source's name), subject, group, stratum, split."""
+    parts = []
+    for s, (source, name) in enumerate(zip(sources, unique_names(sources), strict=True)):
+        index = source.index
+        part = {c: index[c].astype(str).astype(object) for c in ("subject", "group", "stratum", "split")}
+        ids = f"{name}/" + index["id"].astype(str).astype(object)
+        held = np.where(part["group"] != "", f"{name}|group|" + part["group"], "")
+        parts.append(pd.DataFrame({"source": s, "row": np.arange(len(index)), "id": ids, **part, "group": held}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _samples(rows: pd.DataFrame) -> Whole:
+    """(R,) number of the sample of each row, in the order of first appearance."""
+    alone = (rows["subject"] == "").to_numpy()
+    if alone.all():
+        return np.arange(len(rows))
+    with_subject = rows[~alone]
+    turn = with_subject.groupby(["source", "subject"], sort=False).cumcount().astype(str)
+    key = rows["id"].to_numpy(dtype=object, copy=True)
+    key[~alone] = "subject|" + with_subject["subject"] + "|" + turn
+    key[alone] = "row|" + key[alone]
+    return np.asarray(pd.factorize(key)[0], dtype=np.int64)
+
+
+def _published(rows: pd.DataFrame, sample: Whole) -> npt.NDArray[np.object_]:
+    """The publisher's split of each sample, "" for none.
+
+    Raises:
+        SpecError: rows of one sample were published in two splits.
+    """
+    found = np.full(int(sample[-1]) + 1, "", dtype=object)
+    fixed = (rows["split"] != "").to_numpy()
+    found[sample[fixed]] = rows["split"].to_numpy()[fixed]
+    wrong = np.flatnonzero(fixed & (found[sample] != rows["split"].to_numpy()))
+    if len(wrong):
+        joined = rows[sample == sample[wrong[0]]]
+        name, row = joined["id"].iloc[0].split("/", 1)
+        raise SpecError(
+            f"{name} row '{row}' is joined to a row that its publisher put into another split: "
+            f"{[s for s in joined['split'] if s]}"
         )
-        held = [f"{names[s]}|group|{columns[s]['group'][r]}" for s, r in joined if columns[s]["group"][r]]
-        held += [f"subject|{columns[s]['subject'][r]}" for s, r in joined if columns[s]["subject"][r]]
-        keys.append(held)
-    table = pd.DataFrame(lines)
-    table["group"] = _component_names(table["id"].tolist(), keys)
-    return Join([tuple(joined) for joined in members], table)
+    return found
 
 
 def unique_names(sources: Sequence[Source]) -> list[str]:
@@ -91,14 +156,28 @@ def unique_names(sources: Sequence[Source]) -> list[str]:
     return names
 
 
-def _component_names(ids: Sequence[str], keys: Sequence[Sequence[str]]) -> list[str]:
-    """A name for the component of each row that does not depend on the order of rows."""
-    component = connect([[f"id|{i}", *held] for i, held in zip(ids, keys, strict=True)])
-    best: dict[int, str] = {}
-    for c, held, i in zip(component.tolist(), keys, ids, strict=True):
-        name = min([*held, f"id|{i}"])
-        best[c] = min(best.get(c, name), name)
-    return [stable_key(0, best[c]) for c in component.tolist()]
+def _component_names(rows: pd.DataFrame, sample: Whole, ids: pd.Series) -> list[str]:
+    """A name for the component of each sample that does not depend on the order of rows.
+
+    It is the hash of the smallest of the names that the component holds: ids, groups and subjects.
+    """
+    best = ("id|" + ids).to_numpy(dtype=object)
+    keyed = np.concatenate([sample[(rows[c] != "").to_numpy()] for c in ("group", "subject")])
+    if len(keyed):
+        names = np.concatenate(
+            [
+                rows["group"].to_numpy(dtype=object)[(rows["group"] != "").to_numpy()],
+                ("subject|" + rows["subject"]).to_numpy(dtype=object)[(rows["subject"] != "").to_numpy()],
+            ]
+        )
+        codes, held = pd.factorize(names)
+        component = components(keyed, codes, len(ids))
+        smallest = pd.Series(best).groupby(component).min()
+        of_key = pd.Series(np.asarray(held)[codes]).groupby(component[keyed]).min()
+        smallest = pd.concat([smallest, of_key]).groupby(level=0).min()
+        best = smallest.to_numpy(dtype=object)[component]
+    hashed = {name: stable_key(0, name) for name in set(best)} if len(keyed) else {}
+    return [hashed.get(name) or stable_key(0, name) for name in best]
 
 
 def merge_samples(name: str, parts: Sequence[Sample]) -> Sample:

@@ -15,17 +15,21 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.dataset import JoinedDataset
-from datamodules.join import join_sources, unique_names
+from datamodules.index import StoredSamples, fingerprint, read_state, rows_of_split, write_index
+from datamodules.join import Join, join_sources, unique_names
+from datamodules.overview import look_over
 from datamodules.processor import PROCESSORS, Processor
 from datamodules.source import RawModality, RawTask, Source
 from datamodules.splits import FRACTIONS, SPLITS, assign_splits
+from datamodules.state import from_plain, get_state, set_state, to_plain
 from datamodules.targets import TargetCodec, merge_tasks
-from zoo.contract import ModalitySpec, Sample, TaskSpec, empty_target
+from datamodules.values import RawValues
+from zoo.contract import TaskSpec, empty_target
 from zoo.errors import DataError, SpecError, unknown_name
 
 OnError = Literal["raise", "skip"]
-_LONG = 2000
-"""From this many rows on, setting up shows a progress bar."""
+FIT_ROWS = 20_000
+"""Processors and codecs learn from at most this many training rows, evenly spaced; the summary says where it does."""
 
 
 class Pipeline:
@@ -33,7 +37,7 @@ class Pipeline:
 
     Building it opens the sources, joins them, looks every row over (labels and which modalities are there,
     images undecoded), drops what is not asked for, splits, and fits processors and codecs on the training
-    rows alone.
+    rows alone. With ``index`` all of that is written to a folder, and the next time only read from it.
 
     Args:
         sources: unopened sources.
@@ -45,7 +49,8 @@ class Pipeline:
         max_answers: size of the answer vocabulary.
         on_error: "raise" at the first row that cannot be used, or "skip" it: every row is then read once
             when setting up, and what is dropped is counted in ``skipped`` and printed.
-        augment, cache: see JoinedDataset.
+        augment, cache_mib: see JoinedDataset.
+        index: folder for the index of samples; "" for none (see datamodules.index).
 
     Raises:
         DataError, SpecError, UnknownNameError: with the file, the value and the fix.
@@ -66,7 +71,8 @@ class Pipeline:
         max_answers: int = 500,
         on_error: OnError = "raise",
         augment: bool = True,
-        cache: bool = True,
+        cache_mib: int = 1024,
+        index: str = "",
     ) -> None:
         if not sources:
             raise SpecError("no source is given; list at least one under data.sources")
@@ -74,30 +80,124 @@ class Pipeline:
         self.source_names = tuple(unique_names(self.sources))
         self.source_simulated = tuple(s.card.simulated for s in self.sources)
         self.skipped: Counter[str] = Counter()
+        self.fitted_on: dict[str, tuple[int, int]] = {}
+        self.rows: dict[str, npt.NDArray[np.int64]] = {}
+        self._root = root
+        self._dataset_options: dict[str, Any] = {"augment": augment, "cache_mib": cache_mib, "seed": seed}
+        folder, stored = None, None
+        if index:
+            asked: dict[str, Any] = {
+                "kind": kind,
+                "modalities": modalities,
+                "tasks": tasks,
+                "fractions": list(fractions),
+            }
+            asked |= {"seed": seed, "max_answers": max_answers, "on_error": on_error, "root": str(root)}
+            folder = Path(index) / self._fingerprint(asked, dict(processors or {}))
+            stored = read_state(folder)
+            for number, source in enumerate(self.sources):
+                source.index_folder = Path(index) / "tables" / f"{number}-{source.name}"
+        if folder is not None and stored is not None:
+            self._reopen(folder, stored, dict(processors or {}))
+            return
         for source in self.sources:
             source.open(root, download=download)
         self.raw_modalities = self._choose_modalities(modalities, kind)
-        raw_tasks = self._choose_tasks(tasks)
-        self.join = join_sources(self.sources)
+        self.raw_tasks = self._choose_tasks(tasks)
+        self.join: Join | StoredSamples = join_sources(self.sources)
         self.processors = self._make_processors(dict(processors or {}))
+        self._tell_image_sizes()
+        self._make_dataset(max_answers)
+        self.holdings = look_over(self.dataset, list(self.raw_modalities), self.raw_tasks, skip=on_error == "skip")
+        self.skipped += self.holdings.skipped
+        if not self.holdings.kept.any():
+            raise DataError("no row has both a wanted modality and a wanted label")
+        self._split(self.join, fractions, seed)
+        self._fit(on_error)
+        if on_error == "skip":
+            self._drop_unreadable()
+        self._make_specs()
+        if folder is not None:
+            self._store(folder, self.join)
+
+    # -- keeping it ----------------------------------------------------------------------------------------
+
+    def _fingerprint(self, asked: Mapping[str, Any], processors: Mapping[str, Processor]) -> str:
+        parts: dict[str, Any] = dict(asked)
+        for number, source in enumerate(self.sources):
+            told = {k: v for k, v in vars(source).items() if k not in ("path", "skipped", "index_folder")}
+            parts[f"source {number}"] = [type(source).__qualname__, repr(told), source.stamp(self._root)]
+        for name, processor in processors.items():
+            parts[f"processor {name}"] = [type(processor).__qualname__, repr(vars(processor))]
+        for what, value in parts.items():
+            if " at 0x" in repr(value):
+                raise SpecError(f"{what} cannot be indexed, since a value in it has no stable form: {value}")
+        return fingerprint(parts)
+
+    def _store(self, folder: Path, join: Join | StoredSamples) -> None:
+        assert isinstance(join, Join)
+        split = np.full(len(join), -1, dtype=np.int8)
+        for k, name in enumerate(SPLITS):
+            split[self.rows[name]] = k
+        state = {
+            "modalities": to_plain(self.raw_modalities),
+            "tasks": to_plain(self.raw_tasks),
+            "processors": {n: get_state(p) for n, p in self.processors.items()},
+            "codecs": {n: get_state(c) for n, c in self.dataset.codecs.items()},
+            "skipped": dict(self.skipped),
+            "left_out": [s.skipped for s in self.sources],
+            "fitted_on": to_plain(self.fitted_on),
+        }
+        write_index(folder, join, split, self.holdings, state)
+        self._use_stored(StoredSamples(folder / "samples.arrow"))
+
+    def _reopen(self, folder: Path, state: Mapping[str, Any], given: dict[str, Processor]) -> None:
+        """Take everything from an index; sources open when they are first read."""
+        for source, left_out in zip(self.sources, state["left_out"], strict=True):
+            source.open_later(self._root)
+            source.skipped = dict(left_out)
+        self.raw_modalities = from_plain(state["modalities"])
+        self.raw_tasks = from_plain(state["tasks"])
+        self.processors = self._make_processors(given)
+        for name, processor in self.processors.items():
+            set_state(processor, state["processors"][name])
+        self._tell_image_sizes()
+        self.join = StoredSamples(folder / "samples.arrow")
+        self._make_dataset(0)
+        for name, codec in self.dataset.codecs.items():
+            set_state(codec, state["codecs"][name])
+        self.skipped.update(state["skipped"])
+        self.fitted_on = from_plain(state["fitted_on"])
+        self._use_stored(self.join)
+        self._make_specs()
+
+    def _use_stored(self, samples: StoredSamples) -> None:
+        """Let go of what was built in memory, and read it from the file."""
+        self.join = self.dataset.join = samples
+        self.rows = rows_of_split(samples.split)
+        self.holdings = samples.holdings(list(self.raw_modalities), list(self.raw_tasks))
+
+    def _make_dataset(self, max_answers: int) -> None:
         codecs = {
             name: TargetCodec(
                 task,
                 simulated=all(s.card.simulated for s in self.sources if any(t.name == name for t in s.card.tasks)),
                 max_answers=max_answers,
             )
-            for name, task in raw_tasks.items()
+            for name, task in self.raw_tasks.items()
         }
-        self.dataset = JoinedDataset(
-            self.sources, self.join, self.processors, codecs, augment=augment, cache=cache, seed=seed
-        )
-        self._peeked = self._look_over(raw_tasks, on_error)
-        self._split(fractions, seed)
-        self._fit(raw_tasks, codecs, on_error)
-        if on_error == "skip":
-            self._drop_unreadable()
+        self.dataset = JoinedDataset(self.sources, self.join, self.processors, codecs, **self._dataset_options)
+
+    def _make_specs(self) -> None:
         self.modality_specs = [self.processors[m].spec(raw) for m, raw in self.raw_modalities.items()]
-        self.task_specs = [codecs[t].spec() for t in raw_tasks]
+        self.task_specs: list[TaskSpec] = [self.dataset.codecs[t].spec() for t in self.raw_tasks]
+
+    def _tell_image_sizes(self) -> None:
+        """Let sources decode images at a smaller scale where all their modalities of images end small."""
+        for source in self.sources:
+            names = [m.name for m in source.card.modalities if m.kind == "image" and m.name in self.processors]
+            sizes = [int(getattr(self.processors[n], "size", 0)) for n in names]
+            source.image_size = max(sizes) if sizes and all(sizes) else 0
 
     # -- what is asked for ---------------------------------------------------------------------------------
 
@@ -164,61 +264,52 @@ class Pipeline:
             made[name] = copy.deepcopy(chosen) if chosen is not None else PROCESSORS.get(raw.kind)()
         return made
 
-    # -- looking over, splitting, fitting --------------------------------------------------------------------
+    # -- splitting, fitting ----------------------------------------------------------------------------------
 
-    def _look_over(self, tasks: Mapping[str, RawTask], on_error: OnError) -> dict[int, Sample]:
-        """Peek at every row; keep those with a wanted modality and a label that it may inform."""
-        kept: dict[int, Sample] = {}
-        rows: Any = range(len(self.join))
-        if len(self.join) > _LONG:
-            rows = track(rows, description="looking over the rows", transient=True)
-        for row in rows:
-            try:
-                sample = self.dataset.raw(row, peek=True)
-            except DataError as error:
-                if on_error == "raise":
-                    raise
-                self.skipped[str(error)] += 1
-                continue
-            there = set(sample.inputs) & set(self.raw_modalities)
-            labels = {
-                t: v
-                for t, v in sample.targets.items()
-                if t in tasks and there & set(tasks[t].modalities) and (not tasks[t].reads or tasks[t].reads in there)
-            }
-            if there and labels:
-                inputs = {m: v for m, v in sample.inputs.items() if m in there}
-                kept[row] = Sample(sample.id, inputs, labels, sample.groups)
-        if not kept:
-            raise DataError("no row has both a wanted modality and a wanted label")
-        return kept
+    def _split(self, join: Join | StoredSamples, fractions: Sequence[float], seed: int) -> None:
+        assert isinstance(join, Join)
+        names = assign_splits(join.table, fractions=fractions, seed=seed)
+        kept = self.holdings.kept
+        self.rows = {s: np.flatnonzero(kept & (names == s)) for s in SPLITS}
 
-    def _split(self, fractions: Sequence[float], seed: int) -> None:
-        names = assign_splits(self.join.table, fractions=fractions, seed=seed)
-        kept = np.array(sorted(self._peeked), dtype=np.int64)
-        self.rows: dict[str, npt.NDArray[np.int64]] = {s: kept[names[kept] == s] for s in SPLITS}
-
-    def _fit(self, tasks: Mapping[str, RawTask], codecs: Mapping[str, TargetCodec], on_error: OnError) -> None:
+    def _fit(self, on_error: OnError) -> None:
         for name, processor in self.processors.items():
             while not self._fit_processor(name, processor, on_error):
                 pass  # rows were left out: fit on the others
             if processor.fits:
-                others = [r for s in ("val", "test") for r in self.rows[s].tolist() if name in self._peeked[r].inputs]
-                known = [self._peeked[r].inputs[name] for r in others]
-                processor.admit([v for v in known if v is not None])
-        train = self.rows["train"].tolist()
-        for name, codec in codecs.items():
-            labels = [self._peeked[r].targets[name] for r in train if name in self._peeked[r].targets]
-            reads = tasks[name].reads
+                others = [r for s in ("val", "test") for r in self._having(s, name).tolist()]
+                processor.admit(RawValues(self.dataset, others, name))
+        for name, codec in self.dataset.codecs.items():
+            rows = self._thinned(self._labelled("train", name), f"labels of {name}")
+            labels = self._raw_labels(rows, name) if codec.fits else []
+            reads = self.raw_tasks[name].reads
             length = self.processors[reads].spec(self.raw_modalities[reads]).shape[0] if reads else 0
             codec.fit(labels, length)
 
+    def _having(self, split: str, modality: str) -> npt.NDArray[np.int64]:
+        rows = self.rows[split]
+        return rows[self.holdings.present[modality][rows]]
+
+    def _labelled(self, split: str, task: str) -> npt.NDArray[np.int64]:
+        rows = self.rows[split]
+        return rows[self.holdings.labelled[task][rows]]
+
+    def _thinned(self, rows: npt.NDArray[np.int64], what: str) -> npt.NDArray[np.int64]:
+        """At most FIT_ROWS of ``rows``, evenly spaced; notes where it leaves some out."""
+        if len(rows) <= FIT_ROWS:
+            return rows
+        self.fitted_on[what] = (FIT_ROWS, len(rows))
+        return rows[np.linspace(0, len(rows) - 1, FIT_ROWS).round().astype(np.int64)]
+
+    def _raw_labels(self, rows: npt.NDArray[np.int64], task: str) -> list[Any]:
+        return [self.dataset.raw(r, peek=True).targets[task] for r in rows.tolist()]
+
     def _fit_processor(self, name: str, processor: Processor, on_error: OnError) -> bool:
         """Fit on the training rows; False where some had to be left out first (on_error: skip)."""
-        having = [r for r in self.rows["train"].tolist() if name in self._peeked[r].inputs]
-        if not having:
+        having = self._having("train", name)
+        if not len(having):
             raise DataError(f"no training row has the modality '{name}'; drop it with data.modalities, or add data")
-        rows = having if processor.fits else having[:1]
+        rows = (self._thinned(having, name) if processor.fits else having[:1]).tolist()
         failure = self._fit_failure(name, processor, rows)
         if failure is None:
             return True
@@ -229,7 +320,7 @@ class Pipeline:
             raise failure
         for row, cause in blamed.items():
             if cause.row is None and cause.file is None:
-                cause = DataError(f"modality '{name}': {cause}", row=self._peeked[row].id)
+                cause = DataError(f"modality '{name}': {cause}", row=self.join.id(row))
             if on_error == "raise":
                 raise cause from failure
             self.skipped[str(cause)] += 1
@@ -238,7 +329,7 @@ class Pipeline:
 
     def _fit_failure(self, name: str, processor: Processor, rows: Sequence[int]) -> DataError | None:
         try:
-            processor.fit(self.raw_modalities[name], [self._value(r, name) for r in rows])
+            processor.fit(self.raw_modalities[name], RawValues(self.dataset, rows, name))
         except DataError as error:
             return error
         return None
@@ -253,10 +344,6 @@ class Pipeline:
         found = {r: self._fit_failure(name, trial, [*good, r]) for r in rows if alone[r] is not None}
         return {r: e for r, e in found.items() if e is not None}
 
-    def _value(self, row: int, modality: str) -> Any:
-        value = self._peeked[row].inputs[modality]
-        return value if value is not None else self.dataset.raw(row).inputs[modality]
-
     def _drop_unreadable(self) -> None:
         for split, rows in self.rows.items():
             good = []
@@ -270,37 +357,46 @@ class Pipeline:
 
     # -- what others ask -------------------------------------------------------------------------------------
 
+    def ready(self) -> None:
+        """Open the sources that an index left closed, before worker processes copy this one."""
+        for source in self.sources:
+            source.ready()
+
     def rows_by_source(self, split: str) -> list[npt.NDArray[np.int64]]:
         """The rows of ``split``, one array a source."""
-        source = self.join.table["source"].to_numpy()
         rows = self.rows[split]
-        return [rows[source[rows] == s] for s in range(len(self.sources))]
+        source = self.join.source[rows]
+        return [rows[source == s] for s in range(len(self.sources))]
 
     def labels(self, split: str, task: str) -> tuple[Tensor, Tensor]:
         """Encoded labels (n, ...) of a task in a split, and the source (n,) of each."""
         codec = self.dataset.codecs[task]
-        source = self.join.table["source"].to_numpy()
-        rows = [r for r in self.rows[split].tolist() if task in self._peeked[r].targets]
-        encoded = [codec(self._peeked[r].targets[task], self._peeked[r].id) for r in rows]
-        if not encoded:
+        rows = self._labelled(split, task)
+        if not len(rows):
             return empty_target(codec.spec()), torch.zeros(0, dtype=torch.long)
-        return torch.stack(encoded), torch.tensor([int(source[r]) for r in rows])
+        raw = zip(rows.tolist(), self._raw_labels(rows, task), strict=True)
+        encoded = torch.stack([codec(label, self.join.id(row)) for row, label in raw])
+        return encoded, torch.from_numpy(self.join.source[rows].astype(np.int64))
 
     def summary(self) -> list[dict[str, Any]]:
-        """One line a source: name, whether simulated, rows per split, modalities and tasks kept."""
-        lines = []
-        for s, source in enumerate(self.sources):
-            lines.append(
-                {
-                    "source": self.source_names[s],
-                    "simulated": source.card.simulated,
-                    **{split: len(self.rows_by_source(split)[s]) for split in SPLITS},
-                    "modalities": [m.name for m in source.card.modalities if m.name in self.raw_modalities],
-                    "tasks": [t.name for t in source.card.tasks if t.name in self.dataset.codecs],
-                }
-            )
-        return lines
+        """One line a source: name, whether simulated, rows per split, modalities and tasks kept.
 
-    def specs(self) -> tuple[list[ModalitySpec], list[TaskSpec]]:
-        """The specs that a model is built from."""
-        return self.modality_specs, self.task_specs
+        A row that is joined to one of another source counts for both.
+        """
+        members = self.join.members
+        sample = np.repeat(np.arange(len(members)), np.diff(members.start))
+        counts = {}
+        for split, rows in self.rows.items():
+            used = np.zeros(len(members), dtype=bool)
+            used[rows] = True
+            counts[split] = np.bincount(members.source[used[sample]], minlength=len(self.sources))
+        return [
+            {
+                "source": self.source_names[s],
+                "simulated": source.card.simulated,
+                **{split: int(counts[split][s]) for split in SPLITS},
+                "modalities": [m.name for m in source.card.modalities if m.name in self.raw_modalities],
+                "tasks": [t.name for t in source.card.tasks if t.name in self.dataset.codecs],
+            }
+            for s, source in enumerate(self.sources)
+        ]

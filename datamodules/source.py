@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from zoo.contract import Sample
@@ -102,6 +104,19 @@ class SourceCard:
         return self.access == "simulated"
 
 
+@dataclass(frozen=True)
+class Overview:
+    """What the rows of a source hold, in columns.
+
+    Attributes:
+        present: modality -> (n,) bool, whether the row has it.
+        labelled: task -> (n,) bool, whether the row has a label for it.
+    """
+
+    present: dict[str, npt.NDArray[np.bool_]]
+    labelled: dict[str, npt.NDArray[np.bool_]]
+
+
 INDEX_COLUMNS = ("id", "subject", "group", "stratum", "split")
 
 
@@ -118,15 +133,20 @@ class Source(ABC):
         skipped: reason -> rows that ``_index`` left out; printed with the data summary.
         image_size: side in pixels that images will be brought to, for readers that can decode at a smaller
             scale (``read_image(path, at_least=self.image_size)``); 0 where it is not known.
+        index_folder: where the source may keep a memory-mapped form of its tables; None for nowhere.
     """
 
     card: SourceCard
+    sorts: bool = True
+    """Whether ``index`` is brought into the order of ids; off where the files have an order of their own."""
     image_size: int = 0
+    index_folder: Path | None = None
 
     def __init__(self, *, folder: str = "") -> None:
         self.folder = folder
         self.path = Path(folder)
         self.skipped: dict[str, int] = {}
+        self._root: Path | str | None = None
         self._table: pd.DataFrame | None = None
 
     @property
@@ -161,7 +181,18 @@ class Source(ABC):
         repeated = table["id"][table["id"].duplicated()]
         if len(repeated):
             raise DataError(f"{self.name}: the id '{repeated.iloc[0]}' occurs twice", file=self.path)
-        self._table = table.sort_values("id", kind="stable").reset_index(drop=True)
+        self._table = table.sort_values("id", kind="stable").reset_index(drop=True) if self.sorts else table
+
+    def open_later(self, root: Path | str | None) -> None:
+        """Note where the files lie; ``ready`` opens them."""
+        self._root = root
+        if self.folder:
+            self.path = Path(root or ".") / self.folder
+
+    def ready(self) -> None:
+        """Open where ``open_later`` put it off."""
+        if self._table is None:
+            self.open(self._root)
 
     def fetch(self) -> None:
         """Download what is missing into ``self.path``; a source that knows addresses and checksums overrides this.
@@ -182,7 +213,7 @@ class Source(ABC):
 
     @property
     def index(self) -> pd.DataFrame:
-        """One line a row, sorted by id.
+        """One line a row, sorted by id (see ``sorts``).
 
         Its columns are
 
@@ -199,6 +230,10 @@ class Source(ABC):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def id(self, row: int) -> str:
+        """The id of line ``row`` of ``index``."""
+        return str(self.index["id"].iat[row])
 
     @abstractmethod
     def _index(self) -> pd.DataFrame:
@@ -224,6 +259,15 @@ class Source(ABC):
         when data are set up, so a source of images overrides this.
         """
         return self.read(row)
+
+    def overview(self) -> Overview | None:
+        """What all rows hold, where the source knows it in columns; None where rows must be peeked at."""
+        return None
+
+    def stamp(self, root: Path | str | None) -> str:
+        """What changes when the files below ``root`` change; an index of another stamp is made again."""
+        path = Path(root or ".") / self.folder
+        return str(path.stat().st_mtime_ns) if self.folder and path.exists() else ""
 
     def group_names(self) -> dict[str, tuple[str, ...]]:
         """Group column -> names behind the integer codes of ``Sample.groups``; {} for none."""

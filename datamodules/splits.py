@@ -21,6 +21,29 @@ def stable_key(seed: int, text: str) -> str:
     return hashlib.blake2b(f"{seed}|{text}".encode(), digest_size=8).hexdigest()
 
 
+def components(rows: npt.NDArray[np.int64], keys: npt.NDArray[np.int64], num_rows: int) -> npt.NDArray[np.int64]:
+    """Number the connected components of rows that share a key.
+
+    Args:
+        rows: (E,) a row number.
+        keys: (E,) the key that this row holds.
+        num_rows: N; a row without any key is a component of its own.
+
+    Returns:
+        (N,) component numbers, from 0 without gaps.
+
+    >>> components(np.array([0, 1, 1, 2, 4]), np.array([0, 1, 0, 2, 1]), 5).tolist()
+    [0, 0, 1, 2, 0]
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    size = num_rows + (int(keys.max()) + 1 if len(keys) else 0)
+    graph = coo_matrix((np.ones(len(rows), dtype=bool), (rows, num_rows + keys)), shape=(size, size))
+    labels = connected_components(graph, directed=False)[1][:num_rows]
+    return np.asarray(pd.factorize(labels)[0], dtype=np.int64)
+
+
 def connect(keys: Sequence[Sequence[str]]) -> npt.NDArray[np.int64]:
     """Number the connected components of rows that share a key.
 
@@ -33,30 +56,9 @@ def connect(keys: Sequence[Sequence[str]]) -> npt.NDArray[np.int64]:
     >>> connect([["a"], ["b", "a"], ["c"], [""], ["b"]]).tolist()
     [0, 0, 1, 2, 0]
     """
-    parent = list(range(len(keys)))
-
-    def find(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first: dict[str, int] = {}
-    for row, held in enumerate(keys):
-        for key in held:
-            if key:
-                a, b = find(first.setdefault(key, row)), find(row)
-                parent[max(a, b)] = min(a, b)
-    number: dict[int, int] = {}
-    return np.array([number.setdefault(find(i), len(number)) for i in range(len(keys))], dtype=np.int64)
-
-
-def _held_out_most(fixed: set[str]) -> str:
-    """Of the publisher's splits that a group touches, the most held out: test, then val, then train."""
-    for split in ("test", "val", "train"):
-        if split in fixed:
-            return split
-    return ""
+    pairs = [(row, key) for row, held in enumerate(keys) for key in held if key]
+    codes = np.asarray(pd.factorize(np.array([key for _, key in pairs], dtype=object))[0], dtype=np.int64)
+    return components(np.array([row for row, _ in pairs], dtype=np.int64), codes, len(keys))
 
 
 def assign_splits(
@@ -84,40 +86,59 @@ def assign_splits(
     fixed_names = set(table["split"].unique()) - {""}
     if bad := fixed_names - set(SPLITS):
         raise SpecError(f"an index names the splits {sorted(bad)}; known: {SPLITS}")
-    unit = np.where(table["group"] == "", "id:" + table["id"].astype(str), "group:" + table["group"].astype(str))
-    frame = pd.DataFrame({"unit": unit, "stratum": table["stratum"].to_numpy(), "split": table["split"].to_numpy()})
-    frame["source"] = table["source"].to_numpy() if "source" in table.columns else 0
-    units = frame.groupby("unit", sort=True).agg(
-        size=("split", "size"),
-        stratum=("stratum", lambda s: s.value_counts().sort_index().idxmax()),
-        split=("split", lambda s: _held_out_most(set(s))),
-        source=("source", "min"),
-    )
-    assigned = dict(units["split"])
+    grouped = (table["group"] != "").to_numpy()
+    unit = np.where(grouped, "group:" + table["group"].astype(str), "id:" + table["id"].astype(str))
+    codes, names = pd.factorize(unit)
+    source = table["source"].to_numpy(dtype=np.int64) if "source" in table.columns else np.zeros(len(table), np.int64)
+    units = pd.DataFrame({"name": names, "size": np.bincount(codes, minlength=len(names))})
+    units["stratum"] = _most_frequent(codes, table["stratum"].astype(str).to_numpy(dtype=object))
+    held_out = table["split"].map({"": -1, "train": 0, "val": 1, "test": 2}).to_numpy(dtype=np.int64)
+    published, lowest = np.full(len(units), -1), np.full(len(units), source.max(initial=0))
+    np.maximum.at(published, codes, held_out)  # a group that touches several goes to the most held-out one
+    np.minimum.at(lowest, codes, source)
+    units = units.assign(split=published, source=lowest)
+    assigned = np.empty(len(units), dtype=np.int64)
     for _, part in units.groupby("source", sort=True):
-        assigned.update(_divide(part, shares, seed))
-    return frame["unit"].map(assigned).to_numpy(dtype=str)
+        assigned[part.index] = _divide(part, shares, seed)
+    return np.asarray(SPLITS)[assigned[codes]]
 
 
-def _divide(units: pd.DataFrame, shares: npt.NDArray[np.float64], seed: int) -> dict[str, str]:
-    """Assign the groups of one source that its publisher left open."""
-    fixed_names = set(units["split"]) - {""}
+def _most_frequent(codes: npt.NDArray[np.int64], values: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """For each code from 0 on, its most frequent value; the first in the alphabet of several."""
+    if len(codes) == codes.max(initial=-1) + 1:  # each code once
+        return values[np.argsort(codes)]
+    counts = pd.DataFrame({"code": codes, "value": values}).value_counts(["code", "value"], sort=False).reset_index()
+    counts = counts.sort_values(["code", "count", "value"], ascending=[True, False, True], kind="stable")
+    return counts.drop_duplicates("code")["value"].to_numpy(dtype=object)
+
+
+def _divide(units: pd.DataFrame, shares: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.int64]:
+    """Number the split of each group of one source; those that its publisher left open are -1 in ``split``."""
+    fixed = set(units["split"]) - {-1}
     wanted = shares.copy()
-    for k, name in enumerate(SPLITS[1:], start=1):
-        if name in fixed_names:
+    for k in (1, 2):
+        if k in fixed:
             wanted[k] = 0.0
-    if "train" in fixed_names and wanted[1:].sum() > 0:
+    if 0 in fixed and wanted[1:].sum() > 0:
         wanted[0] = 0.0
     wanted = wanted / wanted.sum() if wanted.sum() > 0 else np.array([1.0, 0.0, 0.0])
-    open_units = units[units["split"] == ""].copy()
-    open_units["key"] = [stable_key(seed, str(name)) for name in open_units.index]
-    assigned: dict[str, str] = {}
-    carry = np.zeros(3)
-    for _, part in open_units.sort_values(["stratum", "key"]).groupby("stratum", sort=True):
-        deficit: npt.NDArray[np.float64] = wanted * part["size"].sum() + carry
-        for name, size in zip(part.index, part["size"], strict=True):
-            best = max((k for k in range(3) if wanted[k] > 0), key=lambda k: (round(float(deficit[k]), 9), k))
-            assigned[name] = SPLITS[best]
+    assigned = units["split"].to_numpy(dtype=np.int64, copy=True)
+    place = np.flatnonzero(assigned == -1)
+    if not len(place):
+        return assigned
+    left = units.iloc[place]
+    keys = [stable_key(seed, name) for name in left["name"]]
+    order = pd.DataFrame({"stratum": left["stratum"].to_numpy(), "key": keys}).sort_values(["stratum", "key"]).index
+    strata, sizes = left["stratum"].to_numpy()[order], left["size"].to_numpy()[order]
+    choices = [k for k in range(3) if wanted[k] > 0]
+    begins = np.flatnonzero(np.append(True, strata[1:] != strata[:-1]))
+    carry = [0.0, 0.0, 0.0]
+    for begin, end in zip(begins, np.append(begins[1:], len(strata)), strict=True):
+        total = sizes[begin:end].sum()
+        deficit = [float(w * total) + c for w, c in zip(wanted, carry, strict=True)]
+        for k, size in zip(place[order[begin:end]].tolist(), sizes[begin:end].tolist(), strict=True):
+            best = max(choices, key=lambda c: (round(deficit[c], 9), c))
+            assigned[k] = best
             deficit[best] -= size
         carry = deficit
     return assigned

@@ -70,6 +70,7 @@ class TabularProcessor(Processor):
         """
         if not len(values):
             raise DataError(f"tabular '{raw.name}': no training row to fit on")
+        values = list(values)
         self._name = raw.name
         self._columns = tuple(raw.features or values[0])
         if not self._columns:

@@ -58,6 +58,7 @@ class TargetCodec:
         self.mean = np.zeros(len(self.classes))
         self.scale = np.ones(len(self.classes))
         self.length = 0
+        self.fits = task.kind in ("vqa", "regression")  # whether ``fit`` looks at labels
 
     def fit(self, labels: Sequence[Any], length: int = 0) -> None:
         """Learn the answer vocabulary, the scales of targets, or the length, from training labels.

@@ -43,7 +43,7 @@ def test_without_augmentation_epochs_are_alike() -> None:
 
 
 def test_a_cache_changes_nothing_but_the_number_of_reads() -> None:
-    cached, plain = pipeline(cache=True), pipeline(cache=False)
+    cached, plain = pipeline(cache_mib=64), pipeline(cache_mib=0)
     keys = [(r, e) for e in (0, 1, -1) for r in range(6)]
     for key in [*keys, *keys]:
         a, b = cached.dataset[key], plain.dataset[key]
@@ -121,7 +121,7 @@ def test_group_codes_of_a_source_reach_the_sample() -> None:
 
 def test_an_unusable_value_names_modality_and_row() -> None:
     rows = cohort()
-    pipe = Pipeline([Fake(rows)], cache=False)
+    pipe = Pipeline([Fake(rows)], cache_mib=0)
     row = int(pipe.rows["test"][0])
     name = pipe.join.table["id"].iloc[row]
     next(r for r in rows if f"Fake/{r.id}" == name).inputs["table"] = {"x": float("nan")}

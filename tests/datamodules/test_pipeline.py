@@ -38,7 +38,6 @@ def test_everything_is_kept_by_default() -> None:
     assert [t.name for t in pipe.task_specs] == ["sick", "age"]
     assert sum(len(pipe.rows[s]) for s in ("train", "val", "test")) == 40
     assert [len(pipe.rows[s]) for s in ("train", "val", "test")] == [28, 6, 6]
-    assert pipe.specs() == (pipe.modality_specs, pipe.task_specs)
 
 
 def test_modalities_and_tasks_are_selected() -> None:
@@ -143,7 +142,7 @@ def fitted_state(pipe: Pipeline) -> str:
     table: Any = pipe.processors["table"]
     note: Any = pipe.processors["note"]
     codecs = {n: (c.classes, c.mean.tolist(), c.scale.tolist()) for n, c in pipe.dataset.codecs.items()}
-    return repr((table._scales, table._codes, table._flagged, note.vocabulary, codecs, pipe.specs()))
+    return repr((table._scales, table._codes, table._flagged, note.vocabulary, codecs, pipe.modality_specs, pipe.task_specs))
 
 
 def poison(row: Row) -> None:
