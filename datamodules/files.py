@@ -8,10 +8,9 @@ from __future__ import annotations
 import csv
 import json
 import os
-import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,16 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, ImageOps
 
-from zoo.errors import DataError, unknown_name
+from zoo.errors import DataError, SpecError, unknown_name
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 """Suffixes, in lower case, of the image files that a folder is searched for."""
 
 ImageArray = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 """(H, W) or (H, W, 3), uint8 in 0..255, or float32 for images of more than 8 bits."""
 
-_BROKEN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_BIG_IMAGE, _MOST_PIXELS_A_BYTE = 2**24, 4096
+"""An image of more pixels than the first is refused if its file has fewer than a byte to the second of pixels."""
 _BROKEN_ARCHIVE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
@@ -44,34 +44,60 @@ def require_file(path: Path, hint: str = "") -> Path:
     return path
 
 
-def read_image(path: Path, *, at_least: int = 0) -> ImageArray:
-    """Decode a JPEG or PNG.
+def read_image(path: Path, *, at_least: int = 0, page: int = 0) -> ImageArray:
+    """Decode a JPEG, PNG or TIFF.
 
     Greyscale files give (H, W), all others (H, W, 3) in RGB; transparency is dropped, and an EXIF orientation is
-    applied, as viewers do. Files of 16 or 32 bits give float32 in the file's own units.
+    applied, as viewers do. Greyscale files of 16 or 32 bits give float32 in the file's own units; colour of 16 bits
+    is cut to 8.
+
+    Args:
+        path: the file.
+        at_least: 0 decodes at full size. Otherwise a JPEG is decoded at the smallest of the scales 1, 1/2, 1/4 and
+            1/8 that leaves its shorter side at or above this many pixels, which saves most of the work; such a side
+            is that of the file divided by 2, 4 or 8, rounded up. Other formats have no such scales and are decoded
+            at full size.
+        page: page of a TIFF, from 0; other formats have page 0 only.
 
     Raises:
-        DataError: the file is missing, is not an image, or is cut short.
+        DataError: the file is missing, is not an image, is cut short, has no such page, or states a size that it
+            cannot hold.
+        SpecError: ``at_least`` or ``page`` is negative.
     """
+    if at_least < 0 or page < 0:
+        raise SpecError(f"read_image: at_least and page must be 0 or more, got {at_least} and {page}")
     require_file(path)
     try:
-        with Image.open(path) as opened:
+        with (
+            path.open("rb") as handle,
+            Image.open(handle) as opened,
+        ):  # by name, Pillow maps TIFFs and errs on turned ones
+            if page:
+                opened.seek(page)
+            width, height = opened.size
+            if width * height > max(_BIG_IMAGE, _MOST_PIXELS_A_BYTE * path.stat().st_size):
+                raise ValueError(f"it states {width} x {height} pixels, more than a file of its size holds")
+            if at_least:
+                opened.draft(None, (at_least, at_least))
             image = ImageOps.exif_transpose(opened)
             if image.mode in ("L", "1"):
                 return np.array(image.convert("L"), dtype=np.uint8)
             if image.mode == "F" or image.mode.startswith("I"):
                 return np.array(image, dtype=np.float32)
             return np.array(image.convert("RGB"), dtype=np.uint8)
-    except _BROKEN_IMAGE as error:
+    except Exception as error:  # what decoders raise on broken files has no common base
         raise DataError(
             f"the image cannot be decoded ({type(error).__name__}: {str(error).replace(str(path), path.name)}); "
-            "expected a complete JPEG or PNG file: copy it again from the data set",
+            f"expected a complete JPEG, PNG or TIFF file{f' of more than {page} pages' if page else ''}: copy it "
+            "again from the data set",
             file=path,
         ) from error
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Read a comma-separated table of strings, "" where a cell is empty, that has at least ``columns``.
+
+    Lines without any content, be they of commas, do not count as rows.
 
     Raises:
         DataError: the file is missing, is not a table in UTF-8, has no rows or ragged ones, or lacks a column (the
@@ -80,7 +106,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     require_file(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
-            lines = [line for line in csv.reader(handle, strict=True) if line]
+            lines = [line for line in csv.reader(handle, strict=True) if any(line)]
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DataError(
             f"the table cannot be read ({type(error).__name__}: {error}); expected comma-separated UTF-8 text with "
@@ -188,6 +214,58 @@ def image_files(folder: Path) -> list[str]:
     return sorted(n for n in names if not n.startswith(".") and n.lower().endswith(IMAGE_SUFFIXES))
 
 
+def image_tree(root: Path, folders: Sequence[str]) -> dict[str, str]:
+    """Find the image files in some folders of ``root`` and below them; folders that do not exist are passed over.
+
+    Returns:
+        name of the file -> its path relative to ``root``, with forward slashes.
+
+    Raises:
+        DataError: two files have one name.
+    """
+    found: dict[str, str] = {}
+    for folder in folders:
+        for here, below, names in os.walk(root / folder):
+            below.sort()
+            inside = Path(here).relative_to(root).as_posix()
+            for name in names:
+                if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
+                    if name in found:
+                        raise DataError(
+                            f"the image '{name}' is there twice, also as '{found[name]}'; keep one of them",
+                            file=Path(here) / name,
+                        )
+                    found[name] = f"{inside}/{name}"
+    return found
+
+
+def listed_there(names: Sequence[str], there: Container[str], missing: str, table: Path) -> npt.NDArray[np.bool_]:
+    """Tell for each name that a table lists whether its image is there.
+
+    Args:
+        names: names of images, a row each.
+        there: the names that exist.
+        missing: "raise" refuses a table with a missing image; "skip" lets the caller leave its row out.
+        table: the file that lists them.
+
+    Returns:
+        (N,) True where the image is there.
+
+    Raises:
+        DataError: an image is missing and ``missing`` is "raise"; counts all that are and names the first.
+    """
+    mask = np.fromiter((name in there for name in names), dtype=bool, count=len(names))
+    if missing == "raise" and not mask.all():
+        row = int(np.argmin(mask))
+        raise DataError(
+            f"{int((~mask).sum())} of the {len(names)} rows name an image that is not there, the first is "
+            f"'{names[row]}'; add them, or give missing_images='skip'",
+            file=table,
+            row=row,
+        )
+    return mask
+
+
 def require_listed(folder: Path, names: Iterable[str], table: Path) -> None:
     """Check that every name in a table is a file of ``folder``, with one look at the folder.
 
@@ -269,3 +347,15 @@ def one_of(value: str, allowed: Sequence[str], what: str, *, file: Path, row: ob
     if value not in allowed:
         raise DataError(f"{what} {value!r} is unknown; allowed: {', '.join(map(repr, allowed))}", file=file, row=row)
     return value
+
+
+def all_of(values: Iterable[str], allowed: Sequence[str], what: str, *, file: Path) -> None:
+    """Check a column of a table as ``one_of`` checks a cell.
+
+    Raises:
+        DataError: a value is not allowed; names its row and lists what is.
+    """
+    known = set(allowed)
+    for row, value in enumerate(values):
+        if value not in known:
+            one_of(value, allowed, what, file=file, row=row)
