@@ -10,23 +10,11 @@ import pandas as pd
 
 from datamodules.files import content_keys, one_of, read_csv, read_image, require_listed, whole_number
 from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
+from datamodules.sources.rsna_bone_age import age_classes
 from zoo.contract import Sample
 from zoo.errors import SpecError
 
 _SEX = {"True": "male", "False": "female", "1": "male", "0": "female", "": None}
-
-
-def age_classes(edges_months: Sequence[int], max_months: int) -> tuple[str, ...]:
-    """Name the classes between 0, the edges and the maximum, in years where all are whole years.
-
-    >>> age_classes([48, 96], 240)
-    ('0-4y', '4-8y', '8-20y')
-    >>> age_classes([30], 60)
-    ('0-30m', '30-60m')
-    """
-    bounds = [0, *edges_months, max_months]
-    divisor, unit = (12, "y") if all(b % 12 == 0 for b in bounds) else (1, "m")
-    return tuple(f"{low // divisor}-{high // divisor}{unit}" for low, high in pairwise(bounds))
 
 
 @SOURCES.register
@@ -105,5 +93,5 @@ class BoneAge(Source):
             DataError: the image cannot be decoded.
         """
         sample = self.peek(row)
-        sample.inputs["xray"] = read_image(self.path / sample.id)
+        sample.inputs["xray"] = read_image(self.path / sample.id, at_least=self.image_size)
         return sample

@@ -94,5 +94,5 @@ class BrainTumorMRI(Source):
             DataError: the image cannot be decoded.
         """
         sample = self.peek(row)
-        sample.inputs["mri"] = read_image(self.path / sample.id)
+        sample.inputs["mri"] = read_image(self.path / sample.id, at_least=self.image_size)
         return sample

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
-from datamodules.sources.single_cell import (
-    Cells,
-    cell_table,
-    choose_cells,
-    class_names,
-    encode,
-    load_cells,
-    natural_order,
-)
-from zoo.contract import Sample
+from datamodules.formats.cell_source import CellSource, read_levels
+from datamodules.formats.cells import choose_cells, class_names, load_cells
+from datamodules.source import SOURCES, RawModality, RawTask, SourceCard
 from zoo.errors import DataError, SpecError
 
 PROTEIN = "surface_protein"
@@ -28,7 +17,7 @@ ROLES = ("modality", "target")
 
 
 @SOURCES.register
-class CITESeq(Source):
+class CITESeq(CellSource):
     """Read cord blood mononuclear cells: counts of 2000 genes, 10 surface proteins, and the cell type.
 
     Args:
@@ -77,10 +66,6 @@ class CITESeq(Source):
             caution="genes, proteins and types have no names; the types come from clustering of the same RNA, so "
             "accuracy on them is optimistic",
         )
-        self._cells: Cells | None = None
-        self._protein: npt.NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
-        self._types: tuple[tuple[str, ...], list[int]] = ((), [])
-        self._names: tuple[str, ...] = ()
 
     def _index(self) -> pd.DataFrame:
         path = self.path / self.file
@@ -91,59 +76,10 @@ class CITESeq(Source):
                 f"{list(cells.obsm)}",
                 file=path,
             )
-        self._read_protein(cells, path)
+        levels = [read_levels(cells, "protein", PROTEIN, self.protein_as == "modality")]
         labels = class_names(cells.column("cell_type"), Path(self.file).stem.split("_")[0])
         if "" in labels:
             raise DataError("a cell has no cell type", file=path, row=cells.names[labels.index("")])
-        self._types, self._cells = encode(labels), cells
-        self._describe(cells.genes, tuple(natural_order(labels)))
         kept = choose_cells(len(labels), self.max_cells, self.seed)
-        return cell_table(Path(self.file).stem, cells.names, [""] * len(labels), labels, kept)
-
-    def _read_protein(self, cells: Cells, path: Path) -> None:
-        table = cells.obsm["protein"]
-        values = np.asarray(table, dtype=np.float32)
-        if values.ndim != 2 or not values.shape[1]:
-            raise DataError(f"obsm['protein'] has shape {values.shape}; expected (cells, proteins)", file=path)
-        columns = map(str, table.columns) if isinstance(table, pd.DataFrame) else map(str, range(values.shape[1]))
-        self._names = tuple(f"protein_{c}" if c.isdigit() else c for c in columns)
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            cell, protein = bad[0]
-            raise DataError(
-                f"obsm['protein']: '{self._names[protein]}' is {values[cell, protein]}; drop the cell",
-                file=path,
-                row=cells.names[cell],
-            )
-        self._protein = values
-
-    def _describe(self, genes: tuple[str, ...], classes: tuple[str, ...]) -> None:
-        rna, tasks = self.card.modalities[0], list(self.card.tasks)
-        modalities = [replace(rna, features=genes)]
-        tasks[0] = replace(tasks[0], classes=classes)
-        if self.protein_as == "modality":
-            modalities.append(replace(self.card.modalities[1], features=self._names))
-        else:
-            tasks[1] = replace(tasks[1], classes=self._names)
-        self.card = replace(self.card, modalities=tuple(modalities), tasks=tuple(tasks))
-
-    def read(self, row: int) -> Sample:
-        """Read one cell: counts (G,), its proteins as input or target, its type."""
-        sample = self.peek(row)
-        assert self._cells is not None
-        sample.inputs[self.card.modalities[0].name] = self._cells.row(int(self.index["cell"].to_numpy()[row]))
-        return sample
-
-    def peek(self, row: int) -> Sample:
-        """Like ``read``, with None for the expression."""
-        line = self.index.iloc[row]
-        cell = int(line["cell"])
-        sample = Sample(line["id"], {self.card.modalities[0].name: None}, {"cell_type": line["stratum"]})
-        levels = {name: float(v) for name, v in zip(self._names, self._protein[cell], strict=True)}
-        (sample.inputs if self.protein_as == "modality" else sample.targets)[PROTEIN] = levels
-        sample.groups["cell_type"] = self._types[1][cell]
-        return sample
-
-    def group_names(self) -> dict[str, tuple[str, ...]]:
-        """Names of the cell types."""
-        return {"cell_type": self._types[0]}
+        types = {"cell_type": labels}
+        return self._take(cells, Path(self.file).stem, types, types, levels=levels, kept=kept)

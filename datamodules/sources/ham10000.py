@@ -114,7 +114,9 @@ class HAM10000(Source):
             DataError: the image cannot be decoded.
         """
         sample = self.peek(row)
-        sample.inputs["dermoscopy"] = read_image(self.path / str(self.index["file"].iloc[row]))
+        sample.inputs["dermoscopy"] = read_image(
+            self.path / str(self.index["file"].iloc[row]), at_least=self.image_size
+        )
         return sample
 
 

@@ -57,5 +57,5 @@ class HeadCT(Source):
             DataError: the image cannot be decoded.
         """
         sample = self.peek(row)
-        sample.inputs["ct"] = read_image(self.path / str(self.index["file"].iloc[row]))
+        sample.inputs["ct"] = read_image(self.path / str(self.index["file"].iloc[row]), at_least=self.image_size)
         return sample

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
-from datamodules.sources.single_cell import Cells, cell_table, encode, load_cells
-from zoo.contract import Sample
+from datamodules.formats.cell_source import CellSource
+from datamodules.formats.cells import load_cells
+from datamodules.source import SOURCES, RawModality, RawTask, SourceCard
 from zoo.errors import DataError, SpecError
 
 RECURRENT = (
@@ -29,7 +28,7 @@ RECURRENT = (
 
 
 @SOURCES.register
-class MouseCellAtlas(Source):
+class MouseCellAtlas(CellSource):
     """Read reference profiles: mean counts of 3028 named genes, the cell type, the organ.
 
     Profiles of one organ never cross a split, so that validation and test hold unseen organs.
@@ -68,8 +67,6 @@ class MouseCellAtlas(Source):
             layout=f"{file}: AnnData with profiles in X and obs columns profile, organ, cell_type",
             caution="a profile is the average of cells (pseudo-bulk), not a cell; mouse, not human",
         )
-        self._cells: Cells | None = None
-        self._groups: dict[str, tuple[tuple[str, ...], list[int]]] = {}
 
     def _index(self) -> pd.DataFrame:
         path = self.path / self.file
@@ -81,35 +78,12 @@ class MouseCellAtlas(Source):
         for i, values in enumerate(zip(profile, organ, kind, strict=True)):
             if "" in values:
                 raise DataError(f"profile, organ and cell type are {values}; none may be empty", file=path, row=i)
-        kept = np.arange(len(kind))
-        if self.cell_types == "recurrent":
-            kept = np.flatnonzero(np.isin(kind, RECURRENT))
-            kind_of_kept = [k if k in RECURRENT else "" for k in kind]
-        else:
-            kind_of_kept = kind
-        types = encode(kind_of_kept)
-        self._cells, self._groups = cells, {"organ": encode(organ), "cell_type": types}
-        classes = RECURRENT if self.cell_types == "recurrent" else types[0]
-        self.card = replace(
-            self.card,
-            modalities=(replace(self.card.modalities[0], features=cells.genes),),
-            tasks=(replace(self.card.tasks[0], classes=classes),),
-        )
-        return cell_table("mca", profile, organ, kind, kept)
-
-    def read(self, row: int) -> Sample:
-        """Read one profile: mean counts (G,), its cell type, and the codes of organ and type."""
-        sample = self.peek(row)
-        assert self._cells is not None
-        sample.inputs[self.card.modalities[0].name] = self._cells.row(int(self.index["cell"].to_numpy()[row]))
-        return sample
-
-    def peek(self, row: int) -> Sample:
-        """Like ``read``, with None for the expression."""
-        line = self.index.iloc[row]
-        groups = {name: codes[line["cell"]] for name, (_, codes) in self._groups.items()}
-        return Sample(line["id"], {self.card.modalities[0].name: None}, {"cell_type": line["stratum"]}, groups)
-
-    def group_names(self) -> dict[str, tuple[str, ...]]:
-        """Names of organs and cell types."""
-        return {name: names for name, (names, _) in self._groups.items()}
+        groups = {"organ": organ, "cell_type": kind}
+        if self.cell_types == "all":
+            return self._take(cells, "mca", {"cell_type": kind}, groups, group=organ, names=profile)
+        kept = np.flatnonzero(np.isin(kind, RECURRENT))
+        groups["cell_type"] = [k if k in RECURRENT else "" for k in kind]
+        self.skipped["cell type is not recurrent"] = len(kind) - len(kept)
+        classes = {"cell_type": RECURRENT}
+        labels = {"cell_type": groups["cell_type"]}
+        return self._take(cells, "mca", labels, groups, group=organ, names=profile, kept=kept, classes=classes)

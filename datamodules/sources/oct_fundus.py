@@ -123,5 +123,5 @@ class OCTFundus(Source):
         """
         sample = self.peek(row)
         for kind in sample.inputs:
-            sample.inputs[kind] = read_image(self.path / str(self.index[kind].iloc[row]))
+            sample.inputs[kind] = read_image(self.path / str(self.index[kind].iloc[row]), at_least=self.image_size)
         return sample

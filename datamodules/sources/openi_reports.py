@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -29,6 +30,23 @@ def label_name(label: str) -> str:
     'catheters_indwelling'
     """
     return re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
+
+
+def frequent_findings(
+    labels: Sequence[tuple[str, ...]], num_findings: int, include_normal: bool, *, file: Path
+) -> tuple[str, ...]:
+    """Choose the label set: the most frequent findings of all reports, after "normal" where that is wanted.
+
+    Raises:
+        DataError: the reports have fewer findings than ``num_findings``.
+    """
+    counts = Counter(name for found in labels for name in set(found))
+    findings = sorted((n for n in counts if n not in (NORMAL, NOT_INDEXED)), key=lambda n: (-counts[n], n))
+    if len(findings) < num_findings:
+        raise DataError(
+            f"num_findings is {num_findings}, but the file has {len(findings)} findings; lower it", file=file
+        )
+    return (*((NORMAL,) if include_normal else ()), *findings[:num_findings])
 
 
 @SOURCES.register
@@ -101,7 +119,8 @@ class OpenIReports(Source):
         table = read_strings(path, ("uid", "Problems", *self.sections), self.name)
         labels = [tuple(label_name(p) for p in cell.split(";") if label_name(p)) for cell in table["Problems"]]
         if self.task == "findings":
-            self.card = replace(self.card, tasks=(replace(self.card.tasks[0], classes=self._classes(labels)),))
+            classes = frequent_findings(labels, self.num_findings, self.include_normal, file=path)
+            self.card = replace(self.card, tasks=(replace(self.card.tasks[0], classes=classes),))
         lines = []
         self.skipped = {f"no text in {' and '.join(self.sections)}": 0}
         self.unlabelled = 0
@@ -117,18 +136,6 @@ class OpenIReports(Source):
             stratum = "" if not known else NORMAL if NORMAL in found else "abnormal"
             lines.append((uid, f"openi-{uid}", uid, stratum, "", text, ";".join(found) if known else ""))
         return pd.DataFrame(lines, columns=["id", "subject", "group", "stratum", "split", "text", "labels"])
-
-    def _classes(self, labels: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-        """The label set: the most frequent findings of the whole file."""
-        counts = Counter(name for found in labels for name in set(found))
-        findings = sorted((n for n in counts if n not in (NORMAL, NOT_INDEXED)), key=lambda n: (-counts[n], n))
-        if len(findings) < self.num_findings:
-            raise DataError(
-                f"OpenIReports: num_findings is {self.num_findings}, but the file has {len(findings)} findings; "
-                "lower it",
-                file=self.path / self.file,
-            )
-        return (*((NORMAL,) if self.include_normal else ()), *findings[: self.num_findings])
 
     def read(self, row: int) -> Sample:
         """Read the text, and the labels or the class."""

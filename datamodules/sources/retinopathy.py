@@ -97,5 +97,5 @@ class RetinopathyGrades(Source):
             DataError: the image cannot be decoded.
         """
         sample = self.peek(row)
-        sample.inputs["fundus"] = read_image(self.path / sample.id)
+        sample.inputs["fundus"] = read_image(self.path / sample.id, at_least=self.image_size)
         return sample

@@ -142,5 +142,7 @@ class VQARAD(Source):
         """
         sample = self.peek(row)
         line = self.index.iloc[row]
-        sample.inputs[ORGANS[str(line["organ"])][1]] = read_image(self.path / "images" / str(line["image"]))
+        sample.inputs[ORGANS[str(line["organ"])][1]] = read_image(
+            self.path / "images" / str(line["image"]), at_least=self.image_size
+        )
         return sample

@@ -16,7 +16,7 @@ from datamodules.sources import (
     BCIIV2b,
     EarthMicrobiome,
     MedicalAbstracts,
-    PneumoniaMNIST,
+    MedMNIST,
     ProteinStructures,
     SingleCellH5AD,
     UCISplice,
@@ -37,7 +37,7 @@ from zoo.module import MultitaskModule
 DATA = Path(__file__).parents[1] / "data"
 CASES: dict[str, tuple[str, str, type[Source], type[Encoder], str, str]] = {
     # data module: generator, folder, source, encoder, kind, task
-    "ImagingDataModule": ("pneumoniamnist", "pneumoniamnist", PneumoniaMNIST, ViTEncoder, "image", "disease"),
+    "ImagingDataModule": ("med_mnist", "pneumoniamnist", MedMNIST, ViTEncoder, "image", "disease"),
     "EEGDataModule": ("bci_iv_2b", "bci_iv_2b", BCIIV2b, LSTMEncoder, "signal", "motor_imagery"),
     "SingleCellDataModule": ("single_cell", "scrna", SingleCellH5AD, SCBERTEncoder, "expression", "cell_type"),
     "GenomicsDataModule": ("uci_splice", "uci_splice", UCISplice, DNABERTEncoder, "dna", "splice_junction"),

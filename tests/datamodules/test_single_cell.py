@@ -138,3 +138,70 @@ def test_bad_fits():
         fitted(cells(), RawModality("scrna", "expression", "z score", 0.0, GENES), num_genes=5)
     with pytest.raises(SpecError, match="only after fit"):
         ExpressionProcessor().spec(RAW)
+
+
+def test_gene_panel():
+    names = ("ENSG00000000001.3", "ENSG00000000002.1", "Tp53", "Actb", "ACTB", "x.1")
+    raw = RawModality("scrna", "expression", "counts", 0.0, names)
+    rows = cells()[:, :6] + 1
+    with pytest.warns(UserWarning, match=r"2 of 5 genes of the panel are missing: NOPE, ENSG9") as seen:
+        panel = fitted(rows, raw, genes=["TP53", "ENSG00000000002", "NOPE", "Actb", "ENSG9"])
+    assert len(seen) == 1
+    assert panel.missing_genes == ("NOPE", "ENSG9")
+    assert panel.spec(raw).features == ("Tp53", "ENSG00000000002.1", "Actb")
+    assert torch.equal(panel(rows[0]), fitted(rows, raw)(rows[0])[[2, 1, 3]]), "normalised over all genes"
+    for genes, message in (
+        (["actb"], "fits Actb, ACTB"),
+        (["Tp53", "TP53"], "twice"),
+        (["a", "b", "Tp53"], "1 of the 3 genes"),
+        (["a"], "0 of the 1 genes"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            fitted(rows, raw, genes=genes)
+    with pytest.raises(SpecError, match="have no names"):
+        fitted(rows, RawModality("scrna", "expression", "counts"), genes=["Tp53"])
+    with pytest.raises(SpecError, match="is empty"):
+        ExpressionProcessor(genes=[])
+
+
+def test_gene_panel_in_a_file(tmp_path):
+    path = tmp_path / "panel.txt"
+    path.write_text("# markers\ng7\n\n g3  # the third\n")
+    assert fitted(cells(), genes=str(path)).spec(RAW).features == ("g7", "g3")
+    chosen = fitted(cells(), genes=[f"g{i}" for i in range(20)], num_genes=5).spec(RAW).features
+    assert len(chosen) == 5
+    assert set(chosen) <= {f"g{i}" for i in range(20)}
+    with pytest.raises(SpecError, match="num_genes is 5 of 2 genes"):
+        fitted(cells(), genes=str(path), num_genes=5)
+    path.write_text("# nothing\n")
+    with pytest.raises(DataError, match="names no gene"):
+        fitted(cells(), genes=str(path))
+    with pytest.raises(DataError, match="cannot be read"):
+        fitted(cells(), genes=str(tmp_path / "none.txt"))
+
+
+def test_fit_looks_at_a_bounded_number_of_rows():
+    class Lazy:
+        """Rows that are made when they are asked for, as a source on disk gives them."""
+
+        def __init__(self, rows: np.ndarray) -> None:
+            self.rows, self.asked = rows, []
+
+        def __len__(self) -> int:
+            return len(self.rows)
+
+        def __getitem__(self, i: int) -> np.ndarray:
+            self.asked.append(i)
+            return self.rows[i]
+
+    rows = Lazy(cells(200))
+    processor = ExpressionProcessor(num_genes=10, fit_cells=21)
+    processor.fit(RAW, rows)  # type: ignore[arg-type]
+    assert len(rows.asked) == 21
+    assert rows.asked[0] == 0
+    assert rows.asked[-1] == 199
+    assert set(np.diff(rows.asked)) <= {9, 10}
+    assert processor.spec(RAW).features == fitted(rows.rows[rows.asked], num_genes=10).spec(RAW).features
+    for arguments in ({"fit_cells": 1}, {"min_matched": 1.5}):
+        with pytest.raises(SpecError, match=next(iter(arguments))):
+            ExpressionProcessor(**arguments)  # type: ignore[arg-type]

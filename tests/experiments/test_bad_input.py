@@ -14,7 +14,7 @@ from datamodules import MultimodalDataModule
 from datamodules.phantom import PhantomCohort
 from datamodules.pipeline import Pipeline
 from datamodules.source import RawModality, Source
-from datamodules.sources import BCIIV2b, BrainTumorMRI, PneumoniaMNIST, ProteinStructures, SingleCellH5AD
+from datamodules.sources import BCIIV2b, BrainTumorMRI, MedMNIST, ProteinStructures, SingleCellH5AD
 from zoo.contract import ModalitySpec, Sample, TaskSpec, collate
 from zoo.errors import DataError, SpecError, UnknownNameError, ZooError
 from zoo.module import MultitaskModule
@@ -25,7 +25,7 @@ Make = Callable[[], Source]
 LAYOUTS: dict[str, tuple[str, Make, str]] = {
     # generator: folder, source, a file of it
     "brain_tumor_mri": ("brain_tumor_mri", BrainTumorMRI, "Training/glioma_tumor/image(1).jpg"),
-    "pneumoniamnist": ("pneumoniamnist", PneumoniaMNIST, "pneumoniamnist.npz"),
+    "med_mnist": ("pneumoniamnist", MedMNIST, "pneumoniamnist.npz"),
     "single_cell": ("scrna", SingleCellH5AD, "kidney.h5ad"),
     "protein_structures": ("protein_structures", ProteinStructures, "helices/chain000.pdb"),
     "bci_iv_2b": ("bci_iv_2b", BCIIV2b, "bci4_2b_100hz_int16.npz"),
@@ -81,7 +81,7 @@ def test_an_unreadable_file_is_named(name: str, content: bytes | None, tmp_path:
 
 
 def test_a_label_outside_the_classes(tmp_path: Path) -> None:
-    source, file = lay_out("pneumoniamnist", tmp_path)
+    source, file = lay_out("med_mnist", tmp_path)
     arrays = dict(np.load(file))
     arrays["train_labels"][3] = 7
     np.savez(file, **arrays)

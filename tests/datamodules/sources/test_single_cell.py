@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datamodules.sources.single_cell import SingleCellH5AD
-from zoo.errors import DataError, UnknownNameError
+from zoo.errors import DataError, SpecError, UnknownNameError
 
 write = runpy.run_path(str(Path(__file__).parents[2] / "data" / "single_cell.py"))["write"]
 
@@ -21,8 +21,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def opened(root: Path, **arguments: str) -> SingleCellH5AD:
-    source = SingleCellH5AD(**arguments)
+def opened(root: Path, **arguments: object) -> SingleCellH5AD:
+    source = SingleCellH5AD(**arguments)  # type: ignore[arg-type]
     source.open(root)
     return source
 
@@ -110,6 +110,74 @@ def test_bad_files(folder):
         opened(folder)
 
 
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_backed_is_in_memory(folder, compression):
+    write(folder / "scrna", n=60)
+    path = folder / "scrna" / "kidney.h5ad"
+    anndata.read_h5ad(path).write_h5ad(path, compression=compression)
+    disk, memory = opened(folder, backed=True), opened(folder)
+    assert disk.card == memory.card
+    assert disk.index.equals(memory.index)
+    assert disk.group_names() == memory.group_names()
+    order = np.random.default_rng(0).permutation(60).tolist()
+    for a, b in zip(disk.read_many([*order, 3, 3]), memory.read_many([*order, 3, 3]), strict=True):
+        np.testing.assert_array_equal(a.inputs.pop("scrna"), b.inputs.pop("scrna"))
+        assert a == b
+    assert disk.read(7).inputs["scrna"].shape == (30,)
+    assert opened(folder, backed="auto")._cells.matrix.shape == (60, 30)
+
+
+def test_several_tasks_and_groups(folder):
+    def edit(data):
+        data.obs["state"] = ["on", None, "off"] * 4
+        data.obs["stage"] = [1.0, 2.0, np.nan] * 4
+        data.obs["depth"] = np.linspace(0, 1, 12)
+        data.obs["patient"] = ["p1", "p2"] * 6
+
+    change(folder, edit)
+    tasks = {"cell_type": "cell_type", "state": "state", "stage": "stage"}
+    for backed in (False, True):
+        source = opened(folder, tasks=tasks, groups=["stage"], backed=backed)
+        assert [t.name for t in source.card.tasks] == list(tasks)
+        assert source.card.tasks[2].classes == ("kidney type 1", "kidney type 2")
+        samples = {s.id: s for s in map(source.read, range(12))}
+        assert samples["kidney/cell1"].targets == {"cell_type": "kidney type 1", "stage": "kidney type 2"}
+        assert samples["kidney/cell2"].targets == {"cell_type": "kidney type 2", "state": "off"}
+        assert set(source.group_names()) == {"cell_type", "state", "stage"}
+        assert set(source.index["group"]) == {"p1", "p2"}, "donors stay in one split, whatever the group columns"
+    with pytest.raises(DataError, match="measurements, not classes"):
+        opened(folder, tasks={"depth": "depth"})
+    with pytest.raises(UnknownNameError, match="did you mean 'stage'"):
+        opened(folder, groups=["stages"])
+    for arguments in ({"label": "state", "tasks": tasks}, {"backed": "yes"}, {"obsm_as": "both"}):
+        with pytest.raises(SpecError):
+            SingleCellH5AD(**arguments)
+
+
+@pytest.mark.parametrize("backed", [False, True])
+def test_obsm(folder, backed):
+    values = np.random.default_rng(0).normal(size=(12, 4))
+    change(folder, lambda data: data.obsm.__setitem__("protein", values))
+    source = opened(folder, obsm="protein", obsm_unit="CLR", backed=backed)
+    assert source.card.modalities[1].kind == "tabular"
+    assert source.card.modalities[1].features == tuple(f"protein_{k}" for k in range(4))
+    target = opened(folder, obsm="protein", obsm_as="target", backed=backed)
+    assert (target.card.tasks[1].kind, target.card.tasks[1].classes) == (
+        "regression",
+        source.card.modalities[1].features,
+    )
+    for row in range(12):
+        i = int(source.index["id"][row].removeprefix("kidney/cell"))
+        assert list(source.read(row).inputs["protein"].values()) == pytest.approx(values[i], rel=1e-6)
+        assert source.peek(row).inputs["protein"] == target.peek(row).targets["protein"]
+        assert list(target.read(row).inputs) == ["scrna"]
+    with pytest.raises(UnknownNameError, match="did you mean 'protein'"):
+        opened(folder, obsm="proteins", backed=backed)
+    change(folder, lambda data: data.obsm["protein"].__setitem__((3, 2), np.nan))
+    with pytest.raises(DataError, match="'protein_2' is nan"):
+        opened(folder, obsm="protein", backed=backed)
+
+
 @pytest.mark.parametrize(("file", "cells", "types"), [("kidney.h5ad", 5685, 11), ("pbmc4k.h5ad", 4271, 8)])
 def test_real(shared_data, file, cells, types):
     source = opened(shared_data, file=file)
@@ -119,3 +187,7 @@ def test_real(shared_data, file, cells, types):
     assert sample.inputs["scrna"].shape == (2000,)
     assert sample.inputs["scrna"].sum() > 0
     assert sample.targets["cell_type"].startswith(f"{file.removesuffix('.h5ad')} type ")
+    rows = list(range(0, cells, 97))[::-1]
+    np.testing.assert_array_equal(
+        opened(shared_data, file=file, backed=True).expression(rows), source.expression(rows)
+    )
