@@ -170,12 +170,14 @@ def _component_names(rows: pd.DataFrame, sample: Whole, ids: pd.Series) -> list[
                 ("subject|" + rows["subject"]).to_numpy(dtype=object)[(rows["subject"] != "").to_numpy()],
             ]
         )
-        codes, held = pd.factorize(names)
-        component = components(keyed, codes, len(ids))
-        smallest = pd.Series(best).groupby(component).min()
-        of_key = pd.Series(np.asarray(held)[codes]).groupby(component[keyed]).min()
-        smallest = pd.concat([smallest, of_key]).groupby(level=0).min()
-        best = smallest.to_numpy(dtype=object)[component]
+        component = components(keyed, np.asarray(pd.factorize(names)[0], dtype=np.int64), len(ids))
+        values = np.concatenate([best, names])
+        owner = np.concatenate([component, component[keyed]])
+        order = np.argsort(values, kind="stable")
+        first = pd.DataFrame({"owner": owner[order], "name": values[order]}).drop_duplicates("owner")
+        smallest = np.empty(len(first), dtype=object)
+        smallest[first["owner"].to_numpy()] = first["name"].to_numpy()
+        best = smallest[component]
     hashed = {name: stable_key(0, name) for name in set(best)} if len(keyed) else {}
     return [hashed.get(name) or stable_key(0, name) for name in best]
 

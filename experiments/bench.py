@@ -1,4 +1,8 @@
-"""``run.py bench``: what Lightning costs, and what packed rows save. One process, one thread."""
+"""``run.py bench``: what Lightning costs, and what packed rows save. One process, one thread.
+
+``run.py bench index``, ``cells``, ``images`` and ``eeg`` time reading instead: a table of millions of rows, single
+cells from a file, a folder of JPEGs, and a long recording.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import lightning as L
@@ -22,6 +27,8 @@ from zoo.contract import Batch, ModalitySpec, Sample, TaskSpec, Tokens, collate
 from zoo.encoders import ViTEncoder
 from zoo.module import MultitaskModule
 
+READERS = ("index", "cells", "images", "eeg")
+"""Benchmarks of readers, each in experiments/bench_NAME.py."""
 TASKS = 11
 MODALITIES = 10
 
@@ -218,11 +225,14 @@ def packing(rounds: int, steps: int, warm: int) -> list[tuple[str, dict[str, lis
 
 
 def main() -> None:
-    """Print both comparisons."""
+    """Print both comparisons, or hand over to the benchmark of a reader."""
     import logging
     import sys
 
-    parser = argparse.ArgumentParser(prog="run.py bench", description=__doc__)
+    if len(sys.argv) > 2 and sys.argv[2] in READERS:
+        import_module(f"experiments.bench_{sys.argv[2]}").main(sys.argv[3:])
+        return
+    parser = argparse.ArgumentParser(prog="run.py bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each arm (default 5)")
     parser.add_argument("--steps", type=int, default=40, help="steps a round (default 40)")
     parser.add_argument("--warm", type=int, default=5, help="first steps of a round that are not timed (default 5)")

@@ -52,7 +52,7 @@ def test_shipped_configuration(path: Path, run, tiny, tmp_path: Path, request) -
     config = yaml.safe_load(path.read_text())
     shrink(config)
     (tmp_path / path.name).write_text(yaml.safe_dump(config, sort_keys=False))
-    root = (f"--data.root={request.getfixturevalue('shared_data')}",) if "real" in path.name else ()
+    root = (f"--data.root={request.getfixturevalue('shared_data')}",) if "--data.root" in path.read_text() else ()
     done = run(
         "fit", "--config", path.name, *tiny, "--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1", *root
     )
