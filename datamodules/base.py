@@ -17,7 +17,8 @@ from datamodules.pipeline import OnError, Pipeline
 from datamodules.processor import Processor
 from datamodules.source import Source
 from datamodules.splits import FRACTIONS, SPLITS
-from zoo.contract import ModalitySpec, TaskSpec, collate
+from datamodules.transforms import BatchTransforms
+from zoo.contract import Batch, ModalitySpec, TaskSpec, collate
 from zoo.errors import SpecError
 
 
@@ -45,6 +46,9 @@ class BaseDataModule(L.LightningDataModule):
         index: folder for the index of samples: what is found out before the first batch is kept there, and the next
             run with the same configuration and files opens in seconds; "" keeps nothing.
         predict_split: which split ``predict`` goes through.
+        transforms: modality name or kind -> torch modules, such as those of torchvision.transforms.v2 and
+            braindecode.augmentation, applied to training batches on their device, whatever ``augment`` is; see
+            datamodules.transforms.
     """
 
     kind: str = ""
@@ -72,6 +76,7 @@ class BaseDataModule(L.LightningDataModule):
         cache_mib: int = 1024,
         index: str = "",
         predict_split: str = "test",
+        transforms: Mapping[str, Sequence[torch.nn.Module]] | None = None,
     ) -> None:
         super().__init__()
         if root is not None and download:
@@ -87,6 +92,8 @@ class BaseDataModule(L.LightningDataModule):
         self.homogeneous = homogeneous
         self.num_workers = num_workers
         self.predict_split = predict_split
+        self.transforms = dict(transforms or {})
+        self._transform: BatchTransforms | None = None
         self._train_loader: ResumableLoader | None = None
         self._resume: dict[str, int] | None = None
         self._make_pipeline = partial(
@@ -110,7 +117,11 @@ class BaseDataModule(L.LightningDataModule):
     @cached_property
     def pipeline(self) -> Pipeline:
         """Sources opened, joined, split and fitted; built when it is first asked for."""
-        return self._make_pipeline()
+        pipeline = self._make_pipeline()
+        if self.transforms:
+            known = {m.name for s in pipeline.sources for m in s.card.modalities}
+            self._transform = BatchTransforms(self.transforms, pipeline.modality_specs, known)
+        return pipeline
 
     @property
     def modality_specs(self) -> list[ModalitySpec]:
@@ -187,6 +198,19 @@ class BaseDataModule(L.LightningDataModule):
             self._train_loader.load_state_dict(self._resume)
             self._resume = None
         return self._train_loader
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Apply ``transforms`` to a training batch.
+
+        What they draw follows from the seed, the epoch, the step, the batch of the epoch and the rank.
+        """
+        if self._transform is None or self.trainer is None or not self.trainer.training:
+            return batch
+        trainer = self.trainer
+        number = trainer.fit_loop.epoch_loop.batch_idx + 1  # steps stand still while gradients are accumulated
+        return self._transform(
+            batch, (self.seed, trainer.current_epoch, trainer.global_step, number, trainer.global_rank)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches of the running epoch were served, for a resume in mid-epoch.
