@@ -56,10 +56,11 @@ class RawTask:
             multilabel: dict label -> 0 | 1, only the labels that are known;
             regression: dict target -> float, only the targets that are known;
             structure: numpy float32 (L, 4), x, y, z in angstrom and 1 for resolved residues (else 0);
+            token_classification: str of one letter a token or a list of classes, "-" where unknown;
             vqa: str, the normalised answer (the answer vocabulary is fitted on the training split).
         classes: classes, labels or targets that can occur; () for structure and vqa.
         modalities: modalities of this source that may inform the task; () means all of them.
-        reads: the modality whose tokens the head reads (structure: protein; vqa: question).
+        reads: the modality whose tokens the head reads (structure and token_classification: protein; vqa: question).
         unit: unit of the targets.
     """
 

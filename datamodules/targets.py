@@ -14,6 +14,9 @@ from datamodules.source import RawTask
 from zoo.contract import TaskSpec
 from zoo.errors import DataError, SpecError
 
+UNKNOWN = "-"
+"""Letter of a residue without a label, in the raw labels of token_classification."""
+
 
 def merge_tasks(tasks: Sequence[tuple[RawTask, Sequence[str]]]) -> RawTask:
     """Join what several sources say of one task.
@@ -59,11 +62,15 @@ class TargetCodec:
         self.scale = np.ones(len(self.classes))
         self.length = 0
         self.fits = task.kind in ("vqa", "regression")  # whether ``fit`` looks at labels
+        if task.kind == "token_classification" and {UNKNOWN, ""} & set(self.classes):
+            raise SpecError(
+                f"task '{task.name}': '{UNKNOWN}' and '' mean unknown and can be no class: {task.classes}"
+            )
 
     def fit(self, labels: Sequence[Any], length: int = 0) -> None:
         """Learn the answer vocabulary, the scales of targets, or the length, from training labels.
 
-        ``length`` is L of the modality that a structure task reads.
+        ``length`` is L of the modality that a structure or token_classification task reads.
         """
         kind = self.task.kind
         if kind == "vqa":
@@ -77,7 +84,7 @@ class TargetCodec:
             self.mean = np.where(known, table, 0).sum(0) / n
             self.scale = np.sqrt((np.where(known, table - self.mean, 0) ** 2).sum(0) / n)
             self.scale[self.scale < 1e-12] = 1.0
-        elif kind == "structure":
+        elif kind in ("structure", "token_classification"):
             self.length = length
 
     def spec(self) -> TaskSpec:
@@ -97,6 +104,7 @@ class TargetCodec:
             self.simulated,
             tuple(self.mean.tolist()) if task.kind == "regression" else (),
             tuple(self.scale.tolist()) if task.kind == "regression" else (),
+            self.length if task.kind == "token_classification" else 0,
         )
 
     def __call__(self, label: Any, row: str) -> Tensor:
@@ -112,6 +120,8 @@ class TargetCodec:
             return torch.tensor(self.classes.index(label) if label in self.classes else -1)
         if kind == "structure":
             return self._structure(np.asarray(label, dtype=np.float32), row)
+        if kind == "token_classification":
+            return self._residues(label, row)
         values = np.zeros((2, len(self.classes)), dtype=np.float32)
         for name, value in label.items():
             k = self._code(name, row)
@@ -132,6 +142,25 @@ class TargetCodec:
             raise DataError(
                 f"task '{self.task.name}': the label {label!r} is none of its classes {tuple(self.classes)}", row=row
             ) from None
+
+    def _residues(self, label: str | Sequence[str], row: str) -> Tensor:
+        """Encode one letter a residue ("-" for unknown), or a list of class names ("-" or "" for unknown)."""
+        codes = {name: k for k, name in enumerate(self.classes)} | {UNKNOWN: -1, "": -1}
+        out = torch.full((self.length,), -1, dtype=torch.long)
+        try:
+            found = [codes[name] for name in label]
+        except (KeyError, TypeError):
+            strange = (
+                sorted({str(name) for name in label if name not in codes}) if isinstance(label, Sequence) else label
+            )
+            raise DataError(
+                f"task '{self.task.name}': the label of the residues holds {strange!r}, none of its classes "
+                f"{tuple(self.classes)}; write '{UNKNOWN}' where it is unknown",
+                row=row,
+            ) from None
+        kept = found[: self.length]  # a longer protein was cut there, or refused by its processor
+        out[: len(kept)] = torch.tensor(kept, dtype=torch.long)
+        return out
 
     def _structure(self, xyz: np.ndarray[Any, Any], row: str) -> Tensor:
         if xyz.ndim != 2 or xyz.shape[1] != 4:

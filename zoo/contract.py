@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from zoo.errors import SpecError
 
 MODALITY_KINDS = ("image", "signal", "dna", "expression", "protein", "text", "tabular")
-TASK_KINDS = ("classification", "multilabel", "ordinal", "regression", "structure", "vqa")
+TASK_KINDS = ("classification", "multilabel", "ordinal", "regression", "structure", "token_classification", "vqa")
 
 PAD = 0
 """Code of padding in every token modality (dna, protein, text)."""
@@ -97,12 +97,13 @@ class TaskSpec:
         num_outputs: number of classes, labels or regression targets; for structure the maximum length.
         classes: names of the classes, labels or targets, in the order of the outputs ("" for structure).
         modalities: the modalities that may inform the task; empty means all.
-        reads: the modality whose tokens the head reads beside the stream vector (structure: the protein;
-            vqa: the question); "" for none. Rows without it cannot be predicted.
+        reads: the modality whose tokens the head reads beside the stream vector (structure and
+            token_classification: the protein; vqa: the question); "" for none. Rows without it cannot be predicted.
         unit: unit of the targets, such as "angstrom".
         simulated: whether the labels come from a simulator.
         mean, scale: of regression targets, one a target, by which they were standardised on the training
             split; value = standardised * scale + mean, in ``unit``.
+        length: of token_classification, L, the number of positions of the modality that it reads (0 elsewhere).
     """
 
     name: str
@@ -115,6 +116,7 @@ class TaskSpec:
     simulated: bool = False
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    length: int = 0
 
     def __post_init__(self) -> None:
         _check_name("task", self.name)
@@ -128,10 +130,15 @@ class TaskSpec:
             raise SpecError(f"task '{self.name}': {len(self.classes)} classes for {self.num_outputs} outputs")
         if len(set(self.classes)) != len(self.classes):
             raise SpecError(f"task '{self.name}': class names repeat: {self.classes}")
-        if self.kind in ("classification", "ordinal") and self.num_outputs < 2:
+        if self.kind in ("classification", "ordinal", "token_classification") and self.num_outputs < 2:
             raise SpecError(f"task '{self.name}': {self.kind} needs at least 2 classes, got {self.num_outputs}")
-        if self.kind in ("structure", "vqa") and not self.reads:
+        if self.kind in ("structure", "token_classification", "vqa") and not self.reads:
             raise SpecError(f"task '{self.name}': kind '{self.kind}' must name the modality it reads")
+        if (self.length < 1) == (self.kind == "token_classification"):
+            raise SpecError(
+                f"task '{self.name}': length is the number of positions of token_classification (1 or more) and 0 "
+                f"for all other kinds, got {self.length} for kind '{self.kind}'"
+            )
 
     def uses(self, modality: str) -> bool:
         """Whether ``modality`` may inform this task."""
@@ -288,18 +295,19 @@ def collate(samples: Sequence[Sample], modalities: Sequence[ModalitySpec], tasks
 
 def target_shape(task: TaskSpec) -> tuple[int, ...]:
     """Shape of one target: () for class codes; (2, K) values and observed mask for multilabel and
-    regression; (L, 4) x, y, z in angstrom and resolved mask for structure.
+    regression; (L, 4) x, y, z in angstrom and resolved mask for structure; (L,) class codes, -1 where
+    unknown, for token_classification.
     """
     if task.kind in ("multilabel", "regression"):
         return (2, task.num_outputs)
     if task.kind == "structure":
         return (task.num_outputs, 4)
-    return ()
+    return (task.length,) if task.kind == "token_classification" else ()
 
 
 def empty_target(task: TaskSpec) -> Tensor:
     """Targets of no rows."""
-    dtype = torch.long if target_shape(task) == () else torch.float32
+    dtype = torch.float32 if task.kind in ("multilabel", "regression", "structure") else torch.long
     return torch.zeros((0, *target_shape(task)), dtype=dtype)
 
 

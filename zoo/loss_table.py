@@ -76,7 +76,7 @@ class LossTable(nn.Module):
             logits, rows = logits[observed], rows[observed]
         target = batch.targets[task][position[rows]]
         if not target.is_floating_point():
-            known = target >= 0
+            known = (target >= 0).flatten(1).any(1) if target.ndim > 1 else target >= 0  # any position of a row
             if not bool(known.all()):
                 logits, target = logits[known], target[known]
         if len(target) == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,12 +49,12 @@ class TableTask:
     """Where the labels of a task are found in the table.
 
     Attributes:
-        kind: classification, multilabel, ordinal, regression, structure or vqa.
+        kind: classification, multilabel, ordinal, regression, structure, token_classification or vqa.
         column: its column; "" takes the task's name. Multilabel: the labels of a row, parted by ``separator``.
         columns: for multilabel and regression, a column a label or target (0 or 1, or a number).
         classes: the classes; () takes what the column holds, sorted (ordinal: in order, and must be given).
         modalities: those that may inform the task; () for all.
-        reads: the modality that the head reads (vqa: the question; structure: the protein).
+        reads: the modality that the head reads (vqa: the question; structure and token_classification: the protein).
         separator: between the labels of a multilabel column.
         path: structure: the file of a (L, 3) or (L, 4) array, with "{}" for the cell.
         unit: of the targets.
@@ -141,7 +142,11 @@ class Table(Source):
                 raise SpecError(f"task '{name}': kind '{task.kind}' is unknown; kinds: {TASK_KINDS}")
             if task.kind == "ordinal" and not task.classes:
                 raise SpecError(f"task '{name}': an ordinal task lists its 'classes' in increasing order")
-            if task.kind in ("vqa", "structure") and not task.reads:
+            if task.kind == "token_classification" and not task.classes:
+                raise SpecError(
+                    f"task '{name}': lists its 'classes', one letter each, of which a cell holds one a token"
+                )
+            if task.kind in ("vqa", "structure", "token_classification") and not task.reads:
                 raise SpecError(f"task '{name}': a {task.kind} task names the modality that its head 'reads'")
 
     # -- opening ---------------------------------------------------------------------------------------------
@@ -314,15 +319,19 @@ class Table(Source):
         return as_text(cell)
 
     def _number(self, task: str, column: str, value: Any, row: int) -> float:
+        allowed = "0 or 1" if self.tasks[task].kind == "multilabel" else "a number (finite)"
         try:
-            return float({"true": 1, "false": 0}.get(str(value).lower(), value))
+            number = float({"true": 1, "false": 0}.get(str(value).lower(), value))
         except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number) or (allowed == "0 or 1" and number not in (0, 1)):
             raise DataError(
-                f"task '{task}': column '{column}' holds {value!r}, not a number; name it under 'unknown' if it "
+                f"task '{task}': column '{column}' holds {value!r}, not {allowed}; name it under 'unknown' if it "
                 "means that",
                 file=self.rows.path,
                 row=self.id(row),
-            ) from None
+            )
+        return number
 
 
 def _coordinates(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

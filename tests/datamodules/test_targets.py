@@ -72,6 +72,23 @@ def test_structure_is_cut_or_filled_to_the_length_and_unresolved_residues_are_ze
         made(np.array([[np.inf, 0, 0, 1]]), "r7")
 
 
+def test_residues_get_a_class_each_and_minus_one_where_unknown_or_filled() -> None:
+    task = RawTask("helices", "token_classification", ("H", "C"), reads="chain")
+    made = codec(task, ["HC"], length=5)
+    assert made("CH-C", "r").tolist() == [1, 0, -1, 1, -1]
+    assert made(["C", "", "H", "-"], "r").tolist() == [1, -1, 0, -1, -1]
+    assert made("HHHHHHC", "r").tolist() == [0] * 5
+    spec = made.spec()
+    assert (spec.num_outputs, spec.classes, spec.length, spec.reads) == (2, ("H", "C"), 5, "chain")
+    for bad in ("HX", ["H", "coil"]):
+        with pytest.raises(DataError, match=r"'helices'.*('X'|'coil').*\('H', 'C'\).*row: r7"):
+            made(bad, "r7")
+    with pytest.raises(DataError, match="none of its classes"):
+        made(3, "r7")
+    with pytest.raises(SpecError, match="can be no class"):
+        codec(RawTask("t", "token_classification", ("H", "-"), reads="chain"), [])
+
+
 def test_answers_come_from_training_by_frequency_then_name() -> None:
     task = RawTask("ask", "vqa", reads="question")
     labels = ["no", "yes", "yes", "left", "no", "b", "a"]
@@ -90,12 +107,14 @@ def test_shapes_and_types_are_those_of_the_contract() -> None:
         (RawTask("t", "regression", ("a",)), {"a": 1.5}, 0),
         (RawTask("t", "structure", reads="p"), xyz, 3),
         (RawTask("t", "vqa", reads="q"), "no", 0),
+        (RawTask("t", "token_classification", ("a", "b"), reads="p"), "ab-", 4),
     ]
     for task, label, length in cases:
         made = codec(task, [label], length)
         target = made(label, "r")
         assert tuple(target.shape) == target_shape(made.spec())
-        assert target.dtype == (torch.long if target.ndim == 0 else torch.float32)
+        whole = target.ndim == 0 or task.kind == "token_classification"
+        assert target.dtype == (torch.long if whole else torch.float32)
 
 
 def test_labels_outside_the_classes_name_value_classes_and_row() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import pytest
 import torch
 
 from datamodules.base import BaseDataModule
-from tests.datamodules.fakes import Fake, cohort
+from datamodules.source import RawModality, RawTask
+from tests.datamodules.fakes import Fake, Row, cohort
 from zoo.callbacks import PredictionWriter, ReportCallback, ResumeCallback
 from zoo.callbacks.report import COLUMNS, draw, print_table, run_folder, write_csv, write_json
+from zoo.encoders import ESMEncoder
 from zoo.errors import SpecError
+from zoo.fusion import ConcatFusion
 from zoo.module import MultitaskModule
 from zoo.reporting import TaskResult
 
@@ -176,3 +180,24 @@ def test_random_states_come_back_before_the_first_batch_and_only_once() -> None:
     assert torch.equal(torch.rand(3), expected)
     fresh.on_train_batch_start(None, None, None, 1)  # type: ignore[arg-type]
     assert not torch.equal(torch.rand(3), expected)
+
+
+def test_one_class_a_token_is_written_for_the_tokens_that_are_there(tmp_path: Path) -> None:
+    chains = {f"c{i}": "ACDE" * (1 + i % 3) for i in range(24)}
+    rows = [
+        Row(i, {"protein": c}, {"ss": "HEC" * 4 if len(c) == 12 else "HE" * (len(c) // 2)}) for i, c in chains.items()
+    ]
+    task = RawTask("ss", "token_classification", ("H", "E", "C"), ("protein",), reads="protein")
+    data = BaseDataModule([Fake(rows, modalities=(RawModality("protein", "protein"),), tasks=(task,))], batch_size=5)
+    encoder = partial(ESMEncoder, dim=16, depth=1)
+    module = MultitaskModule(
+        data.modality_specs, data.task_specs, {"protein": encoder}, partial(ConcatFusion, dim=16)
+    )
+    trainer(tmp_path, PredictionWriter(str(tmp_path / "out"))).predict(module, datamodule=data)
+    with (tmp_path / "out" / "predictions_ss.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert written
+    for row in written:
+        predicted = row["predicted"].split()
+        assert len(predicted) == len(chains[row["id"].split("/")[1]])
+        assert set(predicted) <= {"H", "E", "C"}

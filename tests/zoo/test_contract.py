@@ -201,6 +201,10 @@ def test_modality_specs_that_contradict_themselves(arguments: dict[str, object],
         ({"kind": "ordinal", "num_outputs": 1}, "at least 2 classes"),
         ({"kind": "vqa", "num_outputs": 2}, "must name the modality it reads"),
         ({"kind": "structure", "num_outputs": 2}, "must name the modality it reads"),
+        ({"kind": "token_classification", "num_outputs": 2, "length": 4}, "must name the modality it reads"),
+        ({"kind": "token_classification", "num_outputs": 1, "length": 4, "reads": "x"}, "at least 2 classes"),
+        ({"kind": "token_classification", "num_outputs": 2, "reads": "x"}, "got 0 for kind 'token_classification'"),
+        ({"kind": "classification", "num_outputs": 2, "length": 3}, "got 3 for kind 'classification'"),
     ],
 )
 def test_task_specs_that_contradict_themselves(arguments: dict[str, object], says: str) -> None:
@@ -219,16 +223,21 @@ def test_specs_from_lists_become_tuples_and_hash() -> None:
 
 
 def test_target_shapes_of_every_kind() -> None:
-    reads = {"structure": "chain", "vqa": "question"}
-    shapes = {k: target_shape(TaskSpec("t", k, 3, reads=reads.get(k, ""))) for k in TASK_KINDS}
+    reads = {"structure": "chain", "token_classification": "chain", "vqa": "question"}
+    length = {"token_classification": 5}
+    specs = {k: TaskSpec("t", k, 3, reads=reads.get(k, ""), length=length.get(k, 0)) for k in TASK_KINDS}
+    shapes = {k: target_shape(spec) for k, spec in specs.items()}
     assert shapes == {
         "classification": (),
         "multilabel": (2, 3),
         "ordinal": (),
         "regression": (2, 3),
         "structure": (3, 4),
+        "token_classification": (5,),
         "vqa": (),
     }
+    assert empty_target(specs["token_classification"]).shape == (0, 5)
+    assert empty_target(specs["token_classification"]).dtype == torch.long
     assert empty_target(SICK).dtype == torch.long
     assert empty_target(SIGNS).dtype == torch.float32
 

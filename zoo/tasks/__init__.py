@@ -5,6 +5,7 @@ from zoo.tasks.classification import Classification
 from zoo.tasks.multilabel import Multilabel
 from zoo.tasks.ordinal import Ordinal
 from zoo.tasks.regression import Regression
+from zoo.tasks.residue import TokenClassification
 from zoo.tasks.structure import Structure
 from zoo.tasks.vqa import VQA
 
@@ -18,6 +19,7 @@ __all__ = [
     "Regression",
     "Structure",
     "TaskKind",
+    "TokenClassification",
     "bootstrap_interval",
     "task_kind",
 ]

@@ -17,14 +17,17 @@ K, LENGTH, DIM, WIDTH = 4, 12, 6, 5
 
 
 def make_spec(kind: str) -> TaskSpec:
-    reads = {"structure": "protein", "vqa": "question"}.get(kind, "")
-    return TaskSpec("task", kind, LENGTH if kind == "structure" else K, reads=reads)
+    reads = {"structure": "protein", "token_classification": "protein", "vqa": "question"}.get(kind, "")
+    length = LENGTH if kind == "token_classification" else 0
+    return TaskSpec("task", kind, LENGTH if kind == "structure" else K, reads=reads, length=length)
 
 
 def make_target(kind: str, n: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     if kind in ("classification", "ordinal", "vqa"):
         return torch.randint(0, K, (n,), generator=generator)
+    if kind == "token_classification":
+        return torch.randint(-1, K, (n, LENGTH), generator=generator)
     if kind == "structure":
         steps = torch.nn.functional.normalize(torch.randn(n, LENGTH, 3, generator=generator), dim=-1)
         return torch.cat([3.8 * steps.cumsum(1), torch.ones(n, LENGTH, 1)], -1)
@@ -147,9 +150,9 @@ def test_combining_one_stream_changes_no_decision(kind: str, voting: bool) -> No
     assert one.shape == prediction.shape
     if kind == "multilabel":
         assert torch.equal(one > 0.5, prediction > 0.5)
-    elif kind in ("classification", "ordinal", "vqa"):
+    elif kind in ("classification", "ordinal", "token_classification", "vqa"):
         assert torch.equal(one.argmax(-1), prediction.argmax(-1))
-        torch.testing.assert_close(one.sum(-1), torch.ones(5))
+        torch.testing.assert_close(one.sum(-1), torch.ones(one.shape[:-1]))
     else:
         torch.testing.assert_close(one, prediction)
     two = torch.stack([torch.zeros_like(prediction), prediction])
@@ -158,7 +161,7 @@ def test_combining_one_stream_changes_no_decision(kind: str, voting: bool) -> No
     assert task.combine(two[:, :0], torch.ones(2, 0), voting).shape == prediction[:0].shape
 
 
-@pytest.mark.parametrize("kind", ["structure", "vqa"])
+@pytest.mark.parametrize("kind", ["structure", "token_classification", "vqa"])
 def test_heads_that_read_say_what_is_missing(kind: str) -> None:
     head = task_kind(make_spec(kind)).head(DIM, WIDTH)
     with pytest.raises(SpecError, match="'task' reads tokens"):
@@ -174,7 +177,7 @@ def test_impossible_heads_are_refused(hidden: int, dropout: float) -> None:
             task_kind(make_spec(kind)).head(DIM, WIDTH, hidden, dropout)
 
 
-@pytest.mark.parametrize("kind", ["classification", "ordinal", "vqa", "structure"])
+@pytest.mark.parametrize("kind", ["classification", "ordinal", "token_classification", "vqa", "structure"])
 def test_baselines_need_training_targets(kind: str) -> None:
     task = task_kind(make_spec(kind))
     with pytest.raises(SpecError, match="task 'task': no training"):

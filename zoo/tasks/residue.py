@@ -1,0 +1,156 @@
+"""Token classification: one of K classes for every residue, from the protein's tokens and a stream."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.contract import Tokens
+from zoo.errors import SpecError
+from zoo.tasks import parts
+from zoo.tasks.base import TASKS, Head, TaskKind
+
+WIDTH = 64
+"""Width of the trunk of a ResidueHead where no hidden width is given."""
+WINDOW = 7
+"""Residues that each convolution of a ResidueHead sees; two of them see 13."""
+
+
+class ResidueHead(Head):
+    """Map z (N, dim) and residue tokens (N, L, token_dim) to logits (N, L, K).
+
+    Tokens and z are projected and added; two residual convolutions over WINDOW residues follow, for encoders
+    whose tokens know little of their neighbours (early fusion reads embeddings alone). Padding changes nothing.
+
+    Args:
+        task: name of the task, for errors.
+        length: L, the number of token positions.
+        classes: K.
+        dim: width of the stream vector.
+        token_dim: width of the tokens.
+        hidden: width of the trunk, 0 for WIDTH.
+        dropout: dropout rate in the trunk.
+    """
+
+    def __init__(
+        self, task: str, length: int, classes: int, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        parts.check_head(hidden, dropout)
+        self.task = task
+        self.length = length
+        width = hidden or WIDTH
+        self.token = nn.Linear(token_dim, width)
+        self.stream = nn.Linear(dim, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.mixes = nn.ModuleList(nn.Conv1d(width, width, WINDOW, padding=WINDOW // 2) for _ in range(2))
+        self.outs = nn.ModuleList(nn.Sequential(nn.Dropout(dropout), nn.Linear(width, width)) for _ in range(2))
+        self.norm = nn.LayerNorm(width)
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
+        """Map (N, dim) and Tokens of N rows to logits (N, L, K)."""
+        read = parts.need_tokens(self.task, z, tokens)
+        if read.mask.shape[1] != self.length:
+            raise SpecError(
+                f"the head of task '{self.task}' got tokens of {read.mask.shape[1]} positions, but labels "
+                f"{self.length}; use an encoder that keeps one token a residue"
+            )
+        real = read.mask.unsqueeze(-1).to(z.dtype)
+        x = self.token(read.values) + self.stream(z).unsqueeze(1)
+        for norm, mix, out in zip(self.norms, self.mixes, self.outs, strict=True):
+            x = x + out(F.gelu(mix((norm(x) * real).transpose(1, 2)).transpose(1, 2)))
+        logits: Tensor = self.classify(self.norm(x))
+        return logits
+
+
+@TASKS.register_as("token_classification")
+class TokenClassification(TaskKind):
+    """One of K classes a position; targets (N, L) long codes, -1 where unknown or padding.
+
+    Logits and predictions (probabilities) are (N, L, K), with L = ``spec.length``. Unknown positions enter no
+    number. A row without a known position has loss 0, but a 0 that is averaged would still dilute a mean:
+    whoever averages losses drops such rows first.
+    """
+
+    kind = "token_classification"
+    primary = "accuracy"
+
+    def head(self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0) -> Head:
+        """Make a ResidueHead; ``hidden`` is the width of its trunk, 0 for WIDTH."""
+        spec = self.spec
+        return ResidueHead(spec.name, spec.length, spec.num_outputs, dim, token_dim, hidden, dropout)
+
+    @staticmethod
+    def _row_mean(values: Tensor, known: Tensor) -> Tensor:
+        """Average values (N, L) over known positions; 0 where none is."""
+        return (values * known).sum(1) / known.sum(1).clamp_min(1)
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the (N,) cross-entropies in nats, averaged over known positions; 0 where none is."""
+        each = F.cross_entropy(logits.float().transpose(1, 2), target, ignore_index=-1, reduction="none")
+        return self._row_mean(each, target >= 0)
+
+    def predict(self, logits: Tensor) -> Tensor:
+        """Map logits (N, L, K) to probabilities (N, L, K) by softmax."""
+        return torch.softmax(logits.float(), -1)
+
+    def combine(self, predictions: Tensor, weights: Tensor, voting: bool = False) -> Tensor:
+        """Combine (S, N, L, K): weighted average of probabilities, or shares of the votes."""
+        return parts.combine_probabilities(predictions, weights, voting)
+
+    def combination_loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(N,) negative logs of the probability given to the target, averaged over known positions."""
+        picked = prediction.gather(2, target.clamp_min(0).unsqueeze(2)).squeeze(2)
+        return -self._row_mean(picked.clamp_min(1e-8).log(), target >= 0)
+
+    @staticmethod
+    def _counts(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """(N,) known and correct positions of each row."""
+        known = target >= 0
+        right = (prediction.argmax(-1) == target) & known
+        return known.sum(1).double(), right.sum(1).double()
+
+    def row_scores(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(N,) scores whose mean is the accuracy a over all known positions; NaN where a row has none.
+
+        a + (right - a * known) / (mean known): the terms of the ratio of two means by linearisation (Cochran
+        1977, section 6.4), so that the bootstrap over rows gives the interval of a itself, in which long rows
+        count more. A score can lie outside [0, 1]; the accuracy of single rows averages to ``row_accuracy``.
+        """
+        known, right = self._counts(prediction, target)
+        if not bool(known.any()):
+            return torch.full((len(target),), parts.NAN)
+        accuracy = right.sum() / known.sum()
+        scores = accuracy + (right - accuracy * known) / known[known > 0].mean()
+        return torch.where(known > 0, scores, parts.NAN)
+
+    def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
+        """Return accuracy, row_accuracy, balanced_accuracy and macro_f1.
+
+        accuracy is over all known positions (Q3 where the classes are helix, strand and coil), row_accuracy the
+        mean of the rows' own; macro_f1 is the mean F1 of the classes that are present or predicted. All are NaN
+        where no position is known.
+        """
+        mask = target >= 0
+        choice, truth = prediction.argmax(-1)[mask].numpy(), target[mask].numpy()
+        known, right = self._counts(prediction, target)
+        return {
+            "accuracy": parts.mean_of(torch.from_numpy(choice == truth).float()),
+            "row_accuracy": parts.mean_of((right / known)[known > 0]),
+            "balanced_accuracy": parts.balanced_accuracy(choice, truth),
+            "macro_f1": parts.macro_f1(choice, truth),
+        }
+
+    def constant(self, train_target: Tensor, n: int) -> Tensor:
+        """One-hot (n, L, K) of the most frequent class of training positions."""
+        counts = parts.class_counts(self.spec.name, train_target, self.spec.num_outputs)
+        return parts.majority(counts, 1).expand(n, self.spec.length, -1).clone()
+
+    def chance(self, train_target: Tensor, n: int, generator: np.random.Generator) -> Tensor:
+        """One-hot (n, L, K) of a class drawn uniformly, for each position, from those in the training targets."""
+        counts = parts.class_counts(self.spec.name, train_target, self.spec.num_outputs)
+        drawn = parts.random_classes(counts, n * self.spec.length, generator)
+        return drawn.reshape(n, self.spec.length, -1) if n else drawn.reshape(0, self.spec.length, drawn.shape[-1])
