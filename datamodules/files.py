@@ -8,8 +8,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import struct
+import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +33,10 @@ ImageArray = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 _BIG_IMAGE, _MOST_PIXELS_A_BYTE = 2**24, 4096
 """An image of more pixels than the first is refused if its file has fewer than a byte to the second of pixels."""
-_BROKEN_ARCHIVE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_BROKEN_ARCHIVE = (
+    OSError, ValueError, KeyError, EOFError, SyntaxError, MemoryError, OverflowError, RuntimeError, struct.error,
+    tokenize.TokenError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def require_file(path: Path, hint: str = "") -> Path:
@@ -164,7 +170,9 @@ def read_npz(path: Path, key: str) -> npt.NDArray[Any]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             if key in archive.files:
-                return np.asarray(archive[key])
+                if not isinstance(array := archive[key], np.ndarray):
+                    raise ValueError(f"'{key}' is no array")
+                return array
             raise DataError(f"the archive has no array '{key}'; it has {sorted(archive.files)}", file=path)
     except DataError:
         raise
@@ -300,6 +308,22 @@ def content_keys(paths: Sequence[Path]) -> list[str]:
             if digests.count(digest) > 1:
                 keys[i] = f"content:{digest}"
     return keys
+
+
+def pixel_keys(paths: Sequence[Path]) -> list[str]:
+    """Return one key a file: images of equal pixels share a key, also where their files differ; "" without a twin.
+
+    Large JPEGs are compared at an eighth of their scale. A file that cannot be decoded has no key; reading it raises.
+    """
+    digests = []
+    for path in paths:
+        try:
+            image = read_image(path, at_least=32)
+            digests.append(sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:16])
+        except DataError:
+            digests.append("")
+    counts = Counter(digests)
+    return [f"pixels:{d}" if d and counts[d] > 1 else "" for d in digests]
 
 
 def merge_groups(groups: Sequence[str], keys: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
+from datamodules.files import merge_groups
 from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
 from datamodules.text import read_strings
 from zoo.contract import Sample
@@ -66,6 +67,7 @@ class OpenIReports(Source):
             task normal_report with the classes abnormal and normal.
         num_findings: number of findings, "normal" not among them.
         include_normal: give radiographic_findings the further label "normal", as its first.
+        group_texts: keep reports of one wording in one split: many normal ones repeat.
 
     Attributes:
         skipped: reason -> number of reports that were left out.
@@ -84,7 +86,8 @@ class OpenIReports(Source):
         layout="indiana_reports.csv: uid, Problems, indication, comparison, findings, impression",
         caution="de-identified words read XXXX; labels were indexed from these texts, so they tell what is written, "
         "not what is seen; several frequent labels are places (lung, spine), not findings; many normal reports "
-        "repeat word for word, and rows are grouped by report, not by text",
+        "repeat word for word (see group_texts)",
+        size="3,851 reports",
     )
 
     def __init__(
@@ -96,6 +99,7 @@ class OpenIReports(Source):
         task: Literal["findings", "normal"] = "findings",
         num_findings: int = 8,
         include_normal: bool = False,
+        group_texts: bool = True,
     ) -> None:
         super().__init__(folder=folder)
         unknown = [s for s in sections if s not in SECTIONS]
@@ -110,6 +114,7 @@ class OpenIReports(Source):
         self.task = task
         self.num_findings = num_findings
         self.include_normal = include_normal
+        self.group_texts = group_texts
         self.unlabelled = 0
         if task == "normal":
             self.card = replace(self.card, tasks=(RawTask("normal_report", "classification", ("abnormal", NORMAL)),))
@@ -135,7 +140,11 @@ class OpenIReports(Source):
             self.unlabelled += not known
             stratum = "" if not known else NORMAL if NORMAL in found else "abnormal"
             lines.append((uid, f"openi-{uid}", uid, stratum, "", text, ";".join(found) if known else ""))
-        return pd.DataFrame(lines, columns=["id", "subject", "group", "stratum", "split", "text", "labels"])
+        rows = pd.DataFrame(lines, columns=["id", "subject", "group", "stratum", "split", "text", "labels"])
+        if self.group_texts:
+            texts = [f"text:{' '.join(t.casefold().split())}" for t in rows["text"]]
+            rows["group"] = merge_groups(rows["group"].tolist(), texts)
+        return rows
 
     def read(self, row: int) -> Sample:
         """Read the text, and the labels or the class."""

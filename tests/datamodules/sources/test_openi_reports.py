@@ -108,3 +108,16 @@ def test_real_file(shared_data: Path) -> None:
     assert 1300 < counts["normal"] <= 1379
     assert set(source.index["stratum"]) == {"", "normal", "abnormal"}
     assert len(opened(shared_data, sections=["findings"])) == 3337
+
+
+def test_reports_of_one_wording_share_a_group(shared_data: Path) -> None:
+    def groups(**options: bool) -> int:
+        source = OpenIReports(**options)  # type: ignore[arg-type]
+        source.open(shared_data)
+        return int(source.index["group"].nunique())
+
+    source = OpenIReports()
+    source.open(shared_data)
+    texts = source.index["text"].str.casefold().str.split().str.join(" ")
+    assert groups() == texts.nunique()
+    assert groups(group_texts=False) == len(source)
