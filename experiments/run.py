@@ -21,6 +21,7 @@ commands
   bench      time Lightning against a bare loop, and packed against zero-filled rows
   synergy    accuracy of every fusion on the simulated synergistic task, with both modalities and with each
   list       names of encoders, fusions, weightings, task kinds, sources and shipped configurations
+  data       list | describe NAME | check --root DIR: the data sets, their cards, and an audit for copies and leaks
 
 options of fit, validate, test and predict (run.py fit --help shows all)
   --config FILE                        a path, or the name of a file in experiments/configs; may be repeated
@@ -35,10 +36,11 @@ examples
   python experiments/run.py fit --config mtl.yaml
   python experiments/run.py fit --config mtl_real.yaml --data.root ../shared/data
   python experiments/run.py fit --config mtl.yaml --data.modalities '[ct,mri,genomics]' --model.fusion GatedFusion
+  python experiments/run.py data check --root ../shared/data --html audit.html
   python experiments/run.py fit --config mtl.yaml --ckpt_path runs/mtl/version_0/checkpoints/last.ckpt
 """
 LIGHTNING = ("fit", "validate", "test", "predict")
-EXTRA = ("bench", "synergy", "list")
+EXTRA = ("bench", "synergy", "list", "data")
 
 
 def find_configs(arguments: list[str]) -> list[str]:
@@ -81,13 +83,21 @@ def main() -> None:
             f"error: unknown command '{command}'" + (f"; did you mean '{near[0]}'?" if near else "") + "\n\n" + HELP
         )
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if os.environ.get("ZOO_ONLINE") is None else "0")
-    sys.argv[1:] = find_configs(sys.argv[1:])
+    try:
+        sys.argv[1:] = find_configs(sys.argv[1:])
+    except SystemExit as end:
+        if command != "data":
+            raise
+        print(end.code, file=sys.stderr)
+        sys.exit(2)  # 1 says that data leak
     if command in LIGHTNING:
         from experiments.cli import run_lightning as run
     elif command == "bench":
         from experiments.bench import main as run
     elif command == "synergy":
         from experiments.synergy import main as run
+    elif command == "data":
+        from experiments.data import main as run
     else:
         from experiments.listing import main as run
     from zoo.errors import zoo_cause

@@ -29,12 +29,14 @@ class EcoliMPRA(Source):
     """Read 150 bp E. coli sequences and log(max(activity, 0.1)) (Urtecho et al. 2020).
 
     Sequences of the training file that occur again in the test file are dropped from the latter, and counted
-    in ``skipped``. Repeats within a file share a group.
+    in ``skipped``. Repeats share a group.
 
     Args:
         folder: the source's folder below the root.
         max_rows: keep a random subset of this many rows over both files, after dropping; 0 keeps all.
         seed: seed of that subset.
+        drop_leaks: leave rows of the test file whose sequence is in the training file out of the index. False lists
+            them too, in one group with their twins.
 
     Attributes:
         skipped: reason -> number of rows that were left out.
@@ -51,18 +53,22 @@ class EcoliMPRA(Source):
         where="GitHub repository KosuriLab/ecoli_promoter_mpra, processed_data/endo_tss/lb/model_files",
         layout=f"{FILES['']} and {FILES['test']}: DNA <tab> activity, no header",
         caution="28 sequences are in both files (dropped from the test file); heavy right tail",
+        size="17,667 sequences of 150 bp: 13,118 for training, 4,549 for testing; 3 MB",
     )
 
-    def __init__(self, *, folder: str = "ecoli_mpra", max_rows: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self, *, folder: str = "ecoli_mpra", max_rows: int = 0, seed: int = 0, drop_leaks: bool = True
+    ) -> None:
         super().__init__(folder=folder)
         if max_rows < 0:
             raise SpecError(f"EcoliMPRA: max_rows must be 0 (all rows) or more, got {max_rows}")
         self.max_rows = max_rows
         self.seed = seed
+        self.drop_leaks = drop_leaks
 
     def _index(self) -> pd.DataFrame:
         tables = {split: self._file(self.path / name) for split, name in FILES.items()}
-        shared = tables["test"]["sequence"].isin(set(tables[""]["sequence"]))
+        shared = tables["test"]["sequence"].isin(set(tables[""]["sequence"])) & self.drop_leaks
         self.skipped = {"test sequence is also in the training file": int(shared.sum())}
         tables["test"] = tables["test"][~shared]
         lines = []
