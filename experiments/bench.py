@@ -232,7 +232,9 @@ def main() -> None:
     if len(sys.argv) > 2 and sys.argv[2] in READERS:
         import_module(f"experiments.bench_{sys.argv[2]}").main(sys.argv[3:])
         return
-    parser = argparse.ArgumentParser(prog="run.py bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="run.py bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each arm (default 5)")
     parser.add_argument("--steps", type=int, default=40, help="steps a round (default 40)")
     parser.add_argument("--warm", type=int, default=5, help="first steps of a round that are not timed (default 5)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from datamodules.files import pixel_keys, image_files, read_image
+from datamodules.files import image_files, pixel_keys, read_image
 from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
 from zoo.contract import Sample
 from zoo.errors import DataError
@@ -52,9 +52,8 @@ class BrainTumorMRI(Source):
             where="the authors' repository SartajBhuvaji/Brain-Tumor-Classification-DataSet, or Kaggle",
             layout="{Training,Testing}/{no_tumor,glioma_tumor,meningioma_tumor,pituitary_tumor}/*.jpg",
             caution="No patient identifiers: slices of one patient may lie on both sides of a split. In the full "
-            "publication 64 files are byte-identical between Training and Testing, most of them no_tumor, and copies of "
-            "other bytes but equal pixels occur too. Testing "
-            "differs from Training by more than chance (see published_split).",
+            "publication 64 files are byte-identical between Training and Testing, most of them no_tumor, and "
+            "copies of other bytes but equal pixels occur too. Testing differs from Training by more than chance (see published_split).",
             size="3,264 slices: 2,870 for training (826 glioma, 822 meningioma, 395 no tumour, 827 pituitary), 394 "
             "for testing",
         )
