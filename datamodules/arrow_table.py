@@ -23,8 +23,7 @@ class ArrowTable:
 
     Args:
         path: the file; by its suffix comma- or tab-separated text in UTF-8 with a header, Parquet, or Arrow IPC.
-        folder: where a memory-mapped copy is kept; None keeps the table in memory. An uncompressed Arrow file is
-            mapped where it lies.
+        folder: where a memory-mapped copy is kept, checked once; None keeps the table in memory.
 
     Raises:
         DataError: the file is missing, broken, of another type, or has no row.
@@ -37,11 +36,7 @@ class ArrowTable:
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"a table must be {_NAMES}, got '{path.suffix}'", file=path)
         try:
-            if folder is not None and path.suffix.lower() not in (".arrow", ".feather"):
-                table = _map(_converted(path, folder))
-            else:
-                table = _load(path)
-            table = table.combine_chunks()
+            table = _map(_converted(path, folder)) if folder is not None else _load(path).combine_chunks()
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(
                 f"the table cannot be read ({type(error).__name__}: {str(error)[:200]}); expected {_NAMES}", file=path
@@ -132,10 +127,10 @@ def _load(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        return pq.ParquetFile(path).read()
-    if suffix in (".arrow", ".feather"):
-        return _map(path)
+    if suffix in (".parquet", ".arrow", ".feather"):
+        table = _map(path) if suffix != ".parquet" else pq.ParquetFile(path).read()
+        table.validate(full=True)  # Arrow trusts offsets: a damaged one would end the process at the first access
+        return table
     with _csv(path) as reader:
         return reader.read_all()
 

@@ -181,7 +181,10 @@ class Source(ABC):
             raise DataError(f"{self.name}: no rows found. Expected: {self.card.layout}", file=self.path)
         repeated = table["id"][table["id"].duplicated()]
         if len(repeated):
-            raise DataError(f"{self.name}: the id '{repeated.iloc[0]}' occurs twice", file=self.path)
+            raise DataError(
+                f"{self.name}: the id '{repeated.iloc[0]}' occurs twice; expected are {self.card.layout}",
+                file=self.path,
+            )
         self._table = table.sort_values("id", kind="stable").reset_index(drop=True) if self.sorts else table
 
     def open_later(self, root: Path | str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def read_value(
             raise DataError(
                 f"{len(missing)} columns are empty, the first is '{missing[0]}'; fill them in, or drop them"
             )
-        return _numbers(list(cells.values()))
+        return _finite(_numbers(list(cells.values())))
     cell = next(iter(cells.values()))
     if not path:
         return _inline(kind, cell)
@@ -48,7 +49,7 @@ def read_value(
         return _image(file, image_size)
     if kind in ("text", "dna", "protein"):
         return _words(file, kind)
-    return _array(file)
+    return _array(file) if kind == "array" else _finite(_array(file), file)
 
 
 def _scalar(value: Any) -> float | str | None:
@@ -58,9 +59,14 @@ def _scalar(value: Any) -> float | str | None:
     if isinstance(value, bool):
         return str(value)
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return as_text(value)
+    if not math.isfinite(number):
+        raise DataError(
+            f"a cell holds {value!r}, which is no finite number; name it under 'unknown' if it means that"
+        )
+    return number
 
 
 def _inline(kind: str, cell: Any) -> Any:
@@ -76,7 +82,7 @@ def _inline(kind: str, cell: Any) -> Any:
             )
         return read_image_bytes(content)
     if isinstance(cell, list):
-        return _numbers(cell)
+        return _numbers(cell) if kind == "array" else _finite(_numbers(cell))
     raise DataError(f"a {kind} is given as a list of numbers or as a path, got {str(cell)[:60]!r}; set 'path'")
 
 
@@ -98,7 +104,7 @@ def _image(file: Path, image_size: int) -> Any:
 
         return read_dicom(file)
     if suffix == ".npy":
-        array = _array(file)
+        array = _finite(_array(file), file)
         return array if array.dtype == np.uint8 else array.astype(np.float32)
     return read_image(file, at_least=image_size)
 
@@ -126,6 +132,17 @@ def _array(file: Path) -> npt.NDArray[Any]:
         raise
     except Exception as error:
         raise DataError(f"the array cannot be read ({type(error).__name__}: {error})", file=file) from error
+
+
+def _finite(array: npt.NDArray[Any], file: Path | None = None) -> npt.NDArray[Any]:
+    """Return the array if all of it is finite."""
+    if not np.isfinite(array).all():
+        raise DataError(
+            f"{int((~np.isfinite(array)).sum())} of the {array.size} values are not finite; mend them, or leave the "
+            "row out",
+            file=file,
+        )
+    return array
 
 
 def _numbers(values: Any) -> npt.NDArray[np.float32]:

@@ -1,4 +1,7 @@
-"""``run.py list``: what there is to choose from."""
+"""``run.py list``: what there is to choose from; and the table of sources, datamodules/sources/README.md.
+
+``python -m experiments.listing`` prints that table.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,62 @@ from zoo.fusion import FUSIONS
 from zoo.tasks import TASKS
 from zoo.weighting import WEIGHTINGS
 
+REAL_ROWS = {
+    "BCCD": 904,
+    "BCIIV2b": 5400,
+    "RSNABoneAge": 60,
+    "BrainTumorMRI": 356,
+    "CB513": 511,
+    "CITESeq": 8617,
+    "EarthMicrobiome": 2000,
+    "EcoliMPRA": 17633,
+    "HAM10000": 680,
+    "HeadCT": 200,
+    "MedMNIST": 5855,
+    "MedicalAbstracts": 2888,
+    "MouseCellAtlas": 315,
+    "OCTFundus": 936,
+    "OpenIReports": 3826,
+    "PBMC68kReduced": 700,
+    "ProteinStructures": 101,
+    "RetinopathyGrades": 598,
+    "SingleCellH5AD": 5685,
+    "UCISplice": 3190,
+    "VQARAD": 2793,
+    "WisconsinBreastCancer": 569,
+}
+"""Source -> rows of the real files that its tests read, where there are any at hand; a test counts them."""
+_HEAD = """# Sources
+
+One file a published data set: its layout, and its card. This table is made from the cards by
+`python -m experiments.listing > datamodules/sources/README.md`; the card of a source
+(`datamodules.sources.HAM10000().card`) also says where to get it, which files are expected, what to cite and what to
+be wary of.
+
+"Real rows" counts the rows of real files (often a part of the data set) that the tests read; "-" means that the
+reader was tested on made-up files of the published layout alone.
+"""
+
+
+def sources_markdown() -> str:
+    """Return the table of all sources as Markdown: what they hold, their size, access and licence, from the cards.
+
+    Tasks that differ with the arguments are those of the defaults; a source that has no defaults shows none.
+    """
+    columns = ("source", "modalities", "tasks", "size", "access", "licence", "real rows")
+    lines = [_HEAD, f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for name in SOURCES:
+        cls = SOURCES.get(name)
+        card = cls().card
+        inside = cls.__module__.startswith("datamodules.sources.")
+        link = f"[{name}]({cls.__module__.rsplit('.', 1)[1]}.py)" if inside else name
+        kinds = ", ".join(f"{m.name} ({m.kind})" for m in card.modalities) or "as described"
+        tasks = ", ".join(f"{t.name} ({t.kind})" for t in card.tasks) or "as described"
+        real = str(REAL_ROWS[name]) if name in REAL_ROWS else "-"
+        cells = (link, kinds, tasks, card.size, card.access, card.licence, real)
+        lines.append("| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in cells) + " |")
+    return "\n".join(lines) + "\n"
+
 
 def main() -> None:
     """Print the registered names and the shipped configurations."""
@@ -25,3 +84,7 @@ def main() -> None:
     configs = Path(__file__).parent / "configs"
     table.add_row("configuration", ", ".join(sorted(p.name for p in configs.glob("*.yaml"))))
     Console().print(table)
+
+
+if __name__ == "__main__":
+    print(sources_markdown(), end="")

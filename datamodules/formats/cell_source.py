@@ -129,6 +129,8 @@ class CellSource(Source):
         tasks = [replace(t, classes=known.get(t.name, columns.get(t.name, t.classes))) for t in self.card.tasks]
         self.card = replace(self.card, modalities=tuple(modalities), tasks=tuple(tasks))
         n = len(cells.names)
+        _check_names(names or cells.names, cells.file)
+        _check_sparse(cells.matrix, cells.file)
         stratum = next(iter(labels.values()), [""] * n)
         return cell_table(
             prefix, names or cells.names, group or [""] * n, stratum, np.arange(n) if kept is None else kept
@@ -217,3 +219,24 @@ def group_columns(cells: Cells, wanted: Sequence[str] | None, labels: Sequence[s
     if wanted is None:
         wanted = [c for c in GROUP_COLUMNS if c in cells.obs.columns and c not in labels]
     return {name: cells.column(name) for name in wanted}
+
+
+def _check_names(names: Sequence[str], path: Path | str) -> None:
+    """Raise DataError where two cells have one name."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(f"the cell '{name}' occurs twice; give each a name of its own", file=path)
+        seen.add(name)
+
+
+def _check_sparse(matrix: Any, path: Path | str) -> None:
+    """Raise DataError where the indices of a matrix of scipy lie outside of it: scipy would end the process."""
+    from scipy import sparse
+
+    if not sparse.issparse(matrix):
+        return
+    try:
+        matrix.check_format(full_check=True)
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"the sparse matrix contradicts itself ({error}); get the file again", file=path) from error

@@ -6,6 +6,7 @@ A header is trusted only as far as the file can hold what it claims. Nothing is 
 from __future__ import annotations
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from zoo.errors import DataError
 
 _BROKEN = (
     OSError, ValueError, KeyError, EOFError, SyntaxError, MemoryError, OverflowError, RuntimeError, struct.error,
-    zlib.error, zipfile.BadZipFile,
+    tokenize.TokenError, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 _MOST = 1100
 """Deflate makes data smaller by at most 1032 times."""

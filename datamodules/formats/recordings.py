@@ -371,6 +371,7 @@ def open_recording(path: Path, *, exclude: Sequence[str] = ()) -> Any:
     readers = {".vhdr": mne.io.read_raw_brainvision, ".set": mne.io.read_raw_eeglab, ".fif": mne.io.read_raw_fif}
     reader = readers.get(suffix) or getattr(mne.io, f"read_raw_{suffix[1:]}")
     raw = _guarded(lambda: reader(str(path), **options), path)
+    _guarded(raw.get_channel_types, path)  # a kind of channel that MNE does not know
     held = sum(Path(f).stat().st_size for f in raw.filenames if f is not None)
     if not (raw.n_times > 0 and np.isfinite(raw.info["sfreq"]) and raw.info["sfreq"] > 0 and len(raw.ch_names)):
         raise DataError(f"it has {raw.n_times} samples at {raw.info['sfreq']} Hz: nothing to read", file=path)

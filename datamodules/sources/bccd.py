@@ -71,6 +71,7 @@ class BCCD(Source):
             "ImageSets/Main/{train,val,test}.txt",
             caution="Blood-smear microscopy, not histopathology. No slide or patient identifiers. Neighbouring cells "
             "overlap, so a crop may show more than one.",
+            size="364 images of 640 x 480 with boxes of RBC, WBC and platelets",
         )
 
     def _index(self) -> pd.DataFrame:

@@ -53,7 +53,8 @@ class BrainTumorMRI(Source):
             layout="{Training,Testing}/{no_tumor,glioma_tumor,meningioma_tumor,pituitary_tumor}/*.jpg",
             caution="No patient identifiers: slices of one patient may lie on both sides of a split. In the full "
             "publication 64 files are byte-identical between Training and Testing, most of them no_tumor, and "
-            "copies of other bytes but equal pixels occur too. Testing differs from Training by more than chance (see published_split).",
+            "copies of other bytes but equal pixels occur too. Testing differs from Training by more than chance "
+            "(see published_split).",
             size="3,264 slices: 2,870 for training (826 glioma, 822 meningioma, 395 no tumour, 827 pituitary), 394 "
             "for testing",
         )

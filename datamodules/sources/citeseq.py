@@ -65,6 +65,7 @@ class CITESeq(CellSource):
             layout=f"{file}: AnnData with counts in X, obs['cell_type'] and obsm['protein'] (cells, proteins)",
             caution="genes, proteins and types have no names; the types come from clustering of the same RNA, so "
             "accuracy on them is optimistic",
+            size="8,617 cells, 2,000 genes and 10 proteins in the file named above",
         )
 
     def _index(self) -> pd.DataFrame:

@@ -94,6 +94,7 @@ class EarthMicrobiome(Source):
             caution="what is measured is decided by study and by environment, so that missing values alone tell much "
             "of the label (empo_2, logistic regression over held-out studies: accuracy .60, .56 without them, .66 "
             "with both); group by study; release 1, not EMP500",
+            size="2,000 samples of 95 studies, 76 columns (the subset of 2,000 of release 1); 1.6 MB",
         )
         self._studies: tuple[str, ...] = ()
 

@@ -78,6 +78,7 @@ class FASTALabels(Source):
             where="any FASTA file of your own, with a table of labels",
             layout=f"{fasta} and {table} with the columns {id_column}, {label_column}",
             caution="Equal sequences share a group; homologous ones do not: cluster them and give group_column",
+            size="that of the files",
         )
 
     def _index(self) -> pd.DataFrame:

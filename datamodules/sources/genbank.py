@@ -106,6 +106,7 @@ class GenBankFeatures(Source):
             caution="Annotation is mostly automatic. Records of related organisms hold near-identical genes, and all "
             "records of one genome are alike: group by organism to measure transfer. Features may overlap. Partial "
             "features are given as far as they are known.",
+            size="that of the files",
         )
 
     def _index(self) -> pd.DataFrame:

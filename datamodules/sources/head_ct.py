@@ -33,6 +33,7 @@ class HeadCT(Source):
             layout="labels.csv (file, hemorrhage: 0 or 1) and the images that it lists",
             caution="No patient identifiers. Pictures of varied windows, not HU; some carry letters of figures, so "
             "normal slices and bleeds may differ in where they come from.",
+            size="200 slices, 100 with haemorrhage",
         )
 
     def _index(self) -> pd.DataFrame:

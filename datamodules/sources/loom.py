@@ -76,6 +76,7 @@ class Loom(CellSource):
             "column attribute with the cell type",
             caution="cell types are mostly clusters of the same expression, so accuracy on them is optimistic; give "
             "group_by the donor, or cells of one donor are in all splits",
+            size="that of the file",
         )
 
     def _index(self) -> pd.DataFrame:

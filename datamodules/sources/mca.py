@@ -66,6 +66,7 @@ class MouseCellAtlas(CellSource):
             where="the scMCA package (data/ref.expr.rda), stored as h5ad",
             layout=f"{file}: AnnData with profiles in X and obs columns profile, organ, cell_type",
             caution="a profile is the average of cells (pseudo-bulk), not a cell; mouse, not human",
+            size="894 profiles of 3,028 genes in 47 tissues",
         )
 
     def _index(self) -> pd.DataFrame:

@@ -49,6 +49,7 @@ class MedicalAbstracts(Source):
         "medical_tc_labels.csv: condition_label, condition_name",
         caution="PubMed abstracts, not clinical notes; the last class overlaps the others, and some abstracts occur "
         "with two labels (grouped)",
+        size="14,438 abstracts: 11,550 for training, 2,888 for testing",
     )
 
     def __init__(

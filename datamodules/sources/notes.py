@@ -124,6 +124,7 @@ class ClinicalNotes(Source):
             layout=f"{self.file} with the columns {', '.join(c for c in columns if c)}",
             caution="Notes of one patient share wording: name the group column. Text copied from one note into the "
             "next, and labels that the text spells out, make a task look easier than it is.",
+            size="that of the table",
         )
 
     def _rows(self) -> list[dict[str, Any]]:

@@ -55,6 +55,7 @@ class OCTFundus(Source):
             caution="'normal' of the task disease means no macular oedema: such an eye may have retinopathy. Images "
             "come from three institutions and the classes differ in camera: colour alone reaches AUC .78 on fundus "
             "images, so scores overstate. Split by patient.",
+            size="1,113 OCT images of 831 patients, 1,548 fundus images of 1,174 patients; 414 eyes have both",
         )
 
     def _index(self) -> pd.DataFrame:

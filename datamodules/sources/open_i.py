@@ -176,7 +176,13 @@ class OpenI(Source):
         self.skipped = {"no image, and no text in the sections": 0, "an image is missing": 0}
         self.unlabelled = 0
         lines = []
+        first: dict[str, str] = {}
         for name, report in zip(names, reports, strict=True):
+            if first.setdefault(report.uid, name) != name:
+                raise DataError(
+                    f"the report has the uid '{report.uid}' of {first[report.uid]}; fetch both files again",
+                    file=folder / name,
+                )
             images = self._images(report, views, there, name)
             text = " ".join(report.sections[s] for s in self.sections if s in report.sections)
             if not text and not images:

@@ -56,6 +56,7 @@ class PBMC68kReduced(Source):
             layout="no files: installed with scanpy",
             caution="types were given by correlation with bulk profiles of the same genes; 765 genes only, so that a "
             "cell does not sum to ten thousand; target genes are chosen by their variance over all cells",
+            size="700 cells, 765 genes",
         )
         self._cells: Cells | None = None
         self._types: tuple[tuple[str, ...], list[int]] = ((), [])

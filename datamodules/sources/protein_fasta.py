@@ -111,6 +111,7 @@ class ProteinFASTA(Source):
             layout=f"{fasta}, {labels}{f', {clusters}' if clusters else ''}",
             caution="Equal sequences share a group; homologous ones only with a file of clusters: make one, such as "
             "with mmseqs easy-cluster --min-seq-id 0.3",
+            size="that of the files",
         )
 
     def _compile(self, text: str) -> re.Pattern[str]:

@@ -134,6 +134,7 @@ class SequenceTable(Source):
             layout=f"{', '.join(filter(None, self.files.values()))} with the columns "
             f"{', '.join((sequence_column, *self.label_columns))}",
             caution="Equal sequences share a group; similar and reverse-complementary ones do not: give group_column",
+            size="that of the table",
         )
 
     def _index(self) -> pd.DataFrame:

@@ -129,6 +129,7 @@ class SingleCellH5AD(CellSource):
             layout=f"{file}: AnnData with X (cells, genes) in '{unit}' and a column of obs with the cell type",
             caution="kidney and pbmc4k: 2000 genes without names, not shared between files; the labels of pbmc4k "
             "come from clustering of the same data, so accuracy on them is optimistic",
+            size="that of the file",
         )
 
     def _index(self) -> pd.DataFrame:

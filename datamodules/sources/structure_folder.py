@@ -70,6 +70,7 @@ class StructureFolder(Source):
         caution="homologues that are not in one family or sequence group can lie in two splits: cluster the chains "
         "and give the clusters as families; secondary structure from a file's own records is that of its author or "
         "of one of several programs, and coil includes what nobody marked",
+        size="that of the folder",
     )
 
     def __init__(

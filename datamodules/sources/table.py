@@ -195,6 +195,10 @@ class Table(Source):
                 raise DataError(
                     f"the id column '{self.columns['id']}' is empty", file=self.rows.path, row=int(empty[0])
                 )
+            twice = pd.Series(told["id"]).duplicated().to_numpy()
+            if twice.any():
+                row = int(np.argmax(twice))
+                raise DataError(f"the id '{told['id'][row]}' occurs twice", file=self.rows.path, row=row)
         else:
             width = len(str(count - 1))  # so that the order of names is the order of rows
             told["id"] = np.char.zfill(np.arange(count).astype(str), width).astype(object)
@@ -225,7 +229,7 @@ class Table(Source):
             found = sorted({label.strip() for v in found for label in v.split(task.separator) if label.strip()})
         if len(found) < (1 if task.kind == "multilabel" else 2):
             raise DataError(
-                f"task '{name}': column '{column}' holds the classes {found}; 2 are needed", file=self.path
+                f"task '{name}': column '{column}' holds the classes {found}; 2 are needed", file=self.rows.path
             )
         return tuple(found)
 

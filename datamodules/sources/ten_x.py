@@ -90,6 +90,7 @@ class TenX(CellSource):
             + (f", and {labels} with the columns {barcode}, {label}" if labels else ""),
             caution="clusters of Cell Ranger come from the same counts, so accuracy on them is optimistic; their "
             "numbers mean nothing across runs; barcodes repeat across runs",
+            size="that of the files",
         )
 
     def _index(self) -> pd.DataFrame:

@@ -39,6 +39,7 @@ class UCISplice(Source):
         where="the UCI Machine Learning Repository, data set 69, with the header line label,instance_name,sequence",
         layout="splice.csv: label, instance_name, sequence",
         caution="185 rows repeat a sequence (grouped); 15 rows hold IUPAC ambiguity codes",
+        size="3,190 sequences of 60 nt (1,655 N, 768 IE, 767 EI); 0.3 MB",
     )
 
     def __init__(self, *, folder: str = "uci_splice", file: str = "splice.csv") -> None:

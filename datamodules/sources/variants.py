@@ -139,6 +139,7 @@ class VariantWindows(Source):
             "releases. Pathogenic and benign variants differ by gene, type and position in the gene, so a model may "
             "score well without the variant: compare with allele='reference'. Genes of one family may fall into "
             "different splits.",
+            size="ClinVar grows monthly; other VCFs: that of the file",
         )
 
     def _index(self) -> pd.DataFrame:

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from datamodules.base import BaseDataModule
-from datamodules.pipeline import FIT_ROWS, Pipeline
 from datamodules.phantom import PhantomCohort
+from datamodules.pipeline import FIT_ROWS, Pipeline
 from datamodules.source import RawModality
 from datamodules.sources.table import Table, TableModality, TableTask
 from datamodules.state import from_plain, to_plain
@@ -59,7 +59,8 @@ def same(one: Pipeline, two: Pipeline) -> None:
         assert all(torch.equal(a.inputs[m], b.inputs[m]) for m in {*a.inputs, *b.inputs})
         assert all(torch.equal(a.targets[t], b.targets[t]) for t in {*a.targets, *b.targets})
     for task in one.dataset.codecs:
-        assert all(torch.equal(x, y) for x, y in zip(one.labels("train", task), two.labels("train", task), strict=True))
+        pairs = zip(one.labels("train", task), two.labels("train", task), strict=True)
+        assert all(torch.equal(x, y) for x, y in pairs)
     assert one.summary() == two.summary()
 
 
@@ -106,7 +107,7 @@ def test_files_that_changed_behind_the_index_are_refused(root: Path) -> None:
     os.utime(table, ns=(before.st_atime_ns, before.st_mtime_ns))
     for copy in (root / "index" / "tables").rglob("*.arrow"):
         copy.unlink()
-    with pytest.raises(DataError, match="files changed since the index was made.*Table/v000.*w000"):
+    with pytest.raises(DataError, match=r"files changed since the index was made.*Table/v000.*w000"):
         pipeline(root).dataset.processed(0)
 
 

@@ -142,7 +142,8 @@ def fitted_state(pipe: Pipeline) -> str:
     table: Any = pipe.processors["table"]
     note: Any = pipe.processors["note"]
     codecs = {n: (c.classes, c.mean.tolist(), c.scale.tolist()) for n, c in pipe.dataset.codecs.items()}
-    return repr((table._scales, table._codes, table._flagged, note.vocabulary, codecs, pipe.modality_specs, pipe.task_specs))
+    specs = (pipe.modality_specs, pipe.task_specs)
+    return repr((table._scales, table._codes, table._flagged, note.vocabulary, codecs, specs))
 
 
 def poison(row: Row) -> None:

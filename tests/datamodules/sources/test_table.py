@@ -150,16 +150,19 @@ def test_parquet_with_typed_and_nested_cells(tmp_path: Path) -> None:
         ({"file": "absent.csv"}, "the file is missing.*absent.csv"),
         ({"split": "site"}, r"column 'site' says \['north', 'south'\]; use train, val, test"),
         ({"tasks": {"score": TableTask("regression", column="dx")}}, "column 'dx' holds 'healthy', not a number"),
-        ({"tasks": {"x": TableTask("classification", column="report", classes=("a", "b"))}}, "is none of its classes"),
+        ({"tasks": {"report": TableTask("classification", classes=("a", "b"))}}, "is none of its classes"),
         ({"modalities": {}}, "describe at least one of 'modalities'"),
     ],
 )
 def test_what_is_wrong_is_named(root: Path, changes: dict[str, Any], says: str) -> None:
-    with pytest.raises((DataError, SpecError), match=says):
+    def read_all() -> None:
         pipe = Pipeline([table(root, **changes)])
         for split in pipe.rows.values():
             for row in split.tolist():
                 pipe.dataset.processed(row)
+
+    with pytest.raises((DataError, SpecError), match=says):
+        read_all()
 
 
 @pytest.mark.parametrize(
@@ -181,15 +184,15 @@ def test_bad_descriptions(tasks: dict[str, Any], modalities: dict[str, Any], say
 def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mydata").mkdir()
     (tmp_path / "mydata" / "table.csv").write_bytes(content)
-    with pytest.raises(DataError, match="table.csv"):
+    with pytest.raises(DataError, match=r"table\.csv"):
         table(tmp_path)
 
 
 def test_a_broken_file_is_named(root: Path) -> None:
     source = table(root)
     (root / "mydata" / "scans" / "scan000.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="scan000.png"):
+    with pytest.raises(DataError, match=r"scan000\.png"):
         source.read(0)
     (root / "mydata" / "traces" / "trace001.npy").unlink()
-    with pytest.raises(DataError, match="trace001.npy"):
+    with pytest.raises(DataError, match=r"trace001\.npy"):
         source.read(1)
