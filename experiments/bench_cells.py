@@ -176,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    parser = argparse.ArgumentParser(prog="run.py bench_cells", description=__doc__)
+    parser = argparse.ArgumentParser(prog="run.py bench cells", description=__doc__)
     parser.add_argument("--cells", type=int, default=270_000, help="cells of the larger file (default 270000)")
     parser.add_argument("--genes", type=int, default=2000, help="genes (default 2000)")
     parser.add_argument("--batch_size", type=int, default=128, help="cells a mini-batch (default 128)")

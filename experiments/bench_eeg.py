@@ -145,7 +145,7 @@ def compare(root: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Make the recording, run the arms, and print a table."""
-    parser = argparse.ArgumentParser(prog="run.py bench_eeg", description=__doc__)
+    parser = argparse.ArgumentParser(prog="run.py bench eeg", description=__doc__)
     parser.add_argument(
         "--folder", help="where the recording is made (74 MB by default); default: a temporary folder"
     )

@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    parser = argparse.ArgumentParser(prog="run.py bench_images", description=__doc__)
+    parser = argparse.ArgumentParser(prog="run.py bench images", description=__doc__)
     parser.add_argument("--images", type=int, default=5000, help="images to write (default 5000)")
     parser.add_argument("--pixels", type=int, default=512, help="their sides in pixels (default 512)")
     parser.add_argument("--size", type=int, default=64, help="sides of the batches' images (default 64)")
