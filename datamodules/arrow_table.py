@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from datamodules.files import require_file
 from zoo.errors import DataError, unknown_name
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
+_HAND_BACK = 2048
+"""After so many reads a process hands the pages of the map back to the system."""
 _NAMES = "csv, tsv, parquet, or uncompressed arrow / feather"
 
 
@@ -36,7 +39,11 @@ class ArrowTable:
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"a table must be {_NAMES}, got '{path.suffix}'", file=path)
         try:
-            table = _map(_converted(path, folder)) if folder is not None else _load(path).combine_chunks()
+            self._mapped: mmap.mmap | None = None
+            if folder is None:
+                table = _load(path).combine_chunks()
+            else:
+                table, self._mapped = _map(_converted(path, folder))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(
                 f"the table cannot be read ({type(error).__name__}: {str(error)[:200]}); expected {_NAMES}", file=path
@@ -48,6 +55,7 @@ class ArrowTable:
         self.names: tuple[str, ...] = tuple(table.column_names)
         self._columns = {name: table[name].chunk(0) for name in self.names}
         self._length = len(table)
+        self._reads = 0
 
     def __len__(self) -> int:
         return self._length
@@ -64,6 +72,9 @@ class ArrowTable:
 
     def value(self, name: str, row: int) -> Any:
         """The cell of a column: a string, number, list, bytes, or None."""
+        self._reads += 1
+        if self._mapped is not None and self._reads % _HAND_BACK == 0:
+            self._mapped.madvise(mmap.MADV_DONTNEED)  # pages stay in the system's cache, not in this process
         return self._columns[name][row].as_py()
 
     def text(self, name: str, row: int) -> str:
@@ -117,10 +128,13 @@ def stamp(path: Path) -> str:
     return f"{path.stat().st_size}-{path.stat().st_mtime_ns}" if path.exists() else ""
 
 
-def _map(path: Path) -> Any:
+def _map(path: Path) -> tuple[Any, mmap.mmap]:
+    """Map an Arrow file: its table, of which nothing is read yet, and the map that holds it."""
     import pyarrow as pa
 
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all(), mapped
 
 
 def _load(path: Path) -> Any:
@@ -128,7 +142,7 @@ def _load(path: Path) -> Any:
 
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".arrow", ".feather"):
-        table = _map(path) if suffix != ".parquet" else pq.ParquetFile(path).read()
+        table = _map(path)[0] if suffix != ".parquet" else pq.ParquetFile(path).read()
         table.validate(full=True)  # Arrow trusts offsets: a damaged one would end the process at the first access
         return table
     with _csv(path) as reader:
