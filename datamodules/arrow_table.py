@@ -128,6 +128,15 @@ def stamp(path: Path) -> str:
     return f"{path.stat().st_size}-{path.stat().st_mtime_ns}" if path.exists() else ""
 
 
+def write_arrow(table: Any, path: Path) -> None:
+    """Write a pyarrow Table as one uncompressed record batch, so that each column can be mapped as one array."""
+    import pyarrow as pa
+
+    whole = table.combine_chunks()
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, whole.schema) as writer:
+        writer.write_table(whole, max_chunksize=max(len(whole), 1))
+
+
 def _map(path: Path) -> tuple[Any, mmap.mmap]:
     """Map an Arrow file: its table, of which nothing is read yet, and the map that holds it."""
     import pyarrow as pa
@@ -169,18 +178,15 @@ def _csv(path: Path) -> Any:
 
 def _converted(path: Path, folder: Path) -> Path:
     """Write the table as one Arrow record batch below ``folder`` unless it is there, and return its path."""
-    import pyarrow as pa
-
     target = folder / f"{path.stem}-{stamp(path)}.arrow"
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    table = _load(path).combine_chunks()
+    table = _load(path)
     handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
     os.close(handle)
     try:
-        with pa.OSFile(name, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table, max_chunksize=max(len(table), 1))
+        write_arrow(table, Path(name))
         os.replace(name, target)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,35 @@ def require_file(path: Path, hint: str = "") -> Path:
     return path
 
 
+def decode_image(handle: BinaryIO, size: int, *, at_least: int = 0, page: int = 0) -> ImageArray:
+    """Decode an image from an open file or from bytes, as ``read_image`` says.
+
+    Args:
+        handle: at the beginning of the image.
+        size: bytes of the image, which bound the pixels that it may state.
+        at_least: see read_image.
+        page: see read_image.
+
+    Raises:
+        Exception: whatever a decoder raises on a broken image; these have no common base, and the caller names the
+            file.
+    """
+    with Image.open(handle) as opened:
+        if page:
+            opened.seek(page)
+        width, height = opened.size
+        if width * height > max(_BIG_IMAGE, _MOST_PIXELS_A_BYTE * size):
+            raise ValueError(f"it states {width} x {height} pixels, more than so few bytes hold")
+        if at_least:
+            opened.draft(None, (at_least, at_least))
+        image = ImageOps.exif_transpose(opened)
+        if image.mode in ("L", "1"):
+            return np.array(image.convert("L"), dtype=np.uint8)
+        if image.mode == "F" or image.mode.startswith("I"):
+            return np.array(image, dtype=np.float32)
+        return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
 def read_image(path: Path, *, at_least: int = 0, page: int = 0) -> ImageArray:
     """Decode a JPEG, PNG or TIFF.
 
@@ -74,23 +103,8 @@ def read_image(path: Path, *, at_least: int = 0, page: int = 0) -> ImageArray:
         raise SpecError(f"read_image: at_least and page must be 0 or more, got {at_least} and {page}")
     require_file(path)
     try:
-        with (
-            path.open("rb") as handle,
-            Image.open(handle) as opened,
-        ):  # by name, Pillow maps TIFFs and errs on turned ones
-            if page:
-                opened.seek(page)
-            width, height = opened.size
-            if width * height > max(_BIG_IMAGE, _MOST_PIXELS_A_BYTE * path.stat().st_size):
-                raise ValueError(f"it states {width} x {height} pixels, more than a file of its size holds")
-            if at_least:
-                opened.draft(None, (at_least, at_least))
-            image = ImageOps.exif_transpose(opened)
-            if image.mode in ("L", "1"):
-                return np.array(image.convert("L"), dtype=np.uint8)
-            if image.mode == "F" or image.mode.startswith("I"):
-                return np.array(image, dtype=np.float32)
-            return np.array(image.convert("RGB"), dtype=np.uint8)
+        with path.open("rb") as handle:  # by name, Pillow maps TIFFs and errs on turned ones
+            return decode_image(handle, path.stat().st_size, at_least=at_least, page=page)
     except Exception as error:  # what decoders raise on broken files has no common base
         raise DataError(
             f"the image cannot be decoded ({type(error).__name__}: {str(error).replace(str(path), path.name)}); "

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from datamodules.arrow_table import write_arrow
 from datamodules.holdings import Holdings
 from datamodules.join import Join, Members, Samples
 from datamodules.splits import SPLITS
@@ -106,9 +107,8 @@ def write_samples(path: Path, join: Join, split: npt.NDArray[np.int8], holdings:
             **{f"has/{m}": pa.array(column) for m, column in holdings.present.items()},
             **{f"label/{t}": pa.array(column) for t, column in holdings.labelled.items()},
         }
-    ).combine_chunks()
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=max(len(table), 1))
+    )
+    write_arrow(table, path)
 
 
 def rows_of_split(split: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[np.int64]]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.arrow_table import as_text
-from datamodules.files import read_image, require_file
+from datamodules.files import decode_image, read_image, require_file
 from zoo.errors import DataError, SpecError
 
 
@@ -88,11 +88,8 @@ def _inline(kind: str, cell: Any) -> Any:
 
 def read_image_bytes(content: bytes) -> Any:
     """Decode an image that lies in a cell."""
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            return np.array(image.convert("L" if image.mode in ("L", "1") else "RGB"), dtype=np.uint8)
+        return decode_image(io.BytesIO(content), len(content))
     except Exception as error:
         raise DataError(f"the image in the cell cannot be decoded ({type(error).__name__}: {error})") from error
 

@@ -424,6 +424,44 @@ def sequence_key(sequence: str) -> str:
     return blake2b(sequence.encode("utf-8"), digest_size=8).hexdigest()
 
 
+def check_ids(
+    fasta: FastaFile, ids: Sequence[str], lines: Sequence[int], table: Path, unmatched: str, name: str
+) -> None:
+    """Refuse repeated ids, and unless ``unmatched`` is "skip" ids that only one of two files has.
+
+    Args:
+        fasta: the records.
+        ids: of the rows of the table.
+        lines: their lines in it.
+        table: the table, for messages.
+        unmatched: "raise" or "skip".
+        name: what the table is called in messages.
+
+    Raises:
+        DataError: an id is empty, occurs twice, or is not in both files.
+    """
+    seen: set[str] = set()
+    for found, line in zip(ids, lines, strict=True):
+        if found in seen or not found:
+            problem = "is empty" if not found else "occurs twice"
+            raise DataError(f"the id '{found}' {problem}; every row needs its own", file=table, row=line)
+        seen.add(found)
+        if unmatched == "raise" and found not in fasta:
+            raise DataError(
+                f"the id '{found}' is not in '{fasta.path.name}'; add the record, or give unmatched='skip'",
+                file=table,
+                row=line,
+            )
+    lacking = [found for found in fasta.names if found not in seen]
+    if lacking and unmatched == "raise":
+        raise DataError(
+            f"{len(lacking)} records have no label in '{name}', the first is '{lacking[0]}'; add their rows, or give "
+            "unmatched='skip'",
+            file=fasta.path,
+            row=fasta.line(lacking[0]),
+        )
+
+
 def split_name(text: str, *, file: Path, row: object) -> str:
     """Return "train", "val", "test" or "" for the usual spellings of a split.
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from datamodules.files import one_of
-from datamodules.formats.sequences import FastaFile, class_order, read_delimited, sequence_key, split_name
+from datamodules.formats.sequences import FastaFile, check_ids, class_order, read_delimited, sequence_key, split_name
 from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
 from datamodules.splits import connect
 from zoo.contract import Sample
@@ -86,7 +85,7 @@ class FASTALabels(Source):
         path = self.path / self.table
         table, lines = read_delimited(path, columns, delimiter=self.delimiter)
         fasta = self._file = FastaFile(self.path / self.fasta, use_fai=False)
-        self._check_ids(table[self.id_column], lines, path)
+        check_ids(self._file, table[self.id_column].tolist(), lines, path, self.unmatched, self.table)
         labels = table[self.label_column].tolist()
         classes = self.classes or class_order(labels)
         if len(classes) < 2:
@@ -116,30 +115,6 @@ class FASTALabels(Source):
                 "split": [splits[row] for row in kept],
             }
         )
-
-    def _check_ids(self, ids: pd.Series[str], lines: list[int], path: Path) -> None:
-        """Refuse repeated ids, and without ``unmatched`` ids of only one of the files."""
-        assert self._file is not None
-        seen: set[str] = set()
-        for name, line in zip(ids, lines, strict=True):
-            if name in seen or not name:
-                problem = "is empty" if not name else "occurs twice"
-                raise DataError(f"the id '{name}' {problem}; every row needs its own", file=path, row=line)
-            seen.add(name)
-            if self.unmatched == "raise" and name not in self._file:
-                raise DataError(
-                    f"the id '{name}' is not in '{self.fasta}'; add the record, or give unmatched='skip'",
-                    file=path,
-                    row=line,
-                )
-        lacking = [name for name in self._file.names if name not in seen]
-        if lacking and self.unmatched == "raise":
-            raise DataError(
-                f"{len(lacking)} records have no label in '{self.table}', the first is '{lacking[0]}'; add their "
-                "rows, or give unmatched='skip'",
-                file=self.path / self.fasta,
-                row=self._file.line(lacking[0]),
-            )
 
     @cached_property
     def _cells(self) -> tuple[list[str], list[str]]:

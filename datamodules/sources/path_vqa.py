@@ -10,21 +10,18 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
 
-from datamodules.files import ImageArray
+from datamodules.files import ImageArray, decode_image
 from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
 from datamodules.sources.slake import question_answer
 from zoo.contract import Sample
 from zoo.errors import DataError, MissingExtraError, SpecError
 
 _SPLITS = {"train": "train", "validation": "val", "test": "test"}
-_BIG_IMAGE, _MOST_PIXELS_A_BYTE = 2**24, 4096
 
 
-def decode_image(data: bytes, *, at_least: int = 0, file: Path, row: object) -> ImageArray:
+def image_of(data: bytes, *, at_least: int = 0, file: Path, row: object) -> ImageArray:
     """Decode the bytes of a JPEG or PNG as ``read_image`` decodes a file: (H, W) if grey, else (H, W, 3) in RGB.
 
     Args:
@@ -37,18 +34,7 @@ def decode_image(data: bytes, *, at_least: int = 0, file: Path, row: object) -> 
         DataError: the bytes are no complete image.
     """
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            width, height = opened.size
-            if width * height > max(_BIG_IMAGE, _MOST_PIXELS_A_BYTE * len(data)):
-                raise ValueError(f"it states {width} x {height} pixels, more than so few bytes hold")
-            if at_least > 0:
-                opened.draft(None, (at_least, at_least))
-            image = ImageOps.exif_transpose(opened)
-            if image.mode in ("L", "1"):
-                return np.array(image.convert("L"), dtype=np.uint8)
-            if image.mode == "F" or image.mode.startswith("I"):
-                return np.array(image, dtype=np.float32)
-            return np.array(image.convert("RGB"), dtype=np.uint8)
+        return decode_image(io.BytesIO(data), len(data), at_least=at_least)
     except Exception as error:  # what decoders raise on broken files has no common base
         raise DataError(
             f"the image cannot be decoded ({type(error).__name__}: {error}); download the file again",
@@ -202,7 +188,7 @@ class PathVQA(Source):
         data = self._row_group(number, group)[offset].as_py()
         if data is None:
             raise DataError("the row has no image; download the file again", file=path, row=sample.id)
-        sample.inputs["pathology"] = decode_image(data, at_least=self.image_size, file=path, row=sample.id)
+        sample.inputs["pathology"] = image_of(data, at_least=self.image_size, file=path, row=sample.id)
         return sample
 
     def read_many(self, rows: Sequence[int]) -> list[Sample]:

@@ -16,6 +16,7 @@ import pandas as pd
 from datamodules.files import one_of
 from datamodules.formats.sequences import (
     FastaFile,
+    check_ids,
     class_order,
     read_delimited,
     sequence_key,
@@ -173,7 +174,7 @@ class ProteinFASTA(Source):
         fasta = self._file = FastaFile(self.path / self.fasta, use_fai=False)
         table, lines, path = self._from_headers() if self.label_pattern else self._from_table()
         ids = table["\0id"].tolist()
-        self._check_ids(ids, lines, path)
+        check_ids(self._file, ids, lines, path, self.unmatched, path.name)
         kept = [row for row, name in enumerate(ids) if name in fasta]
         self.skipped = {
             "label without a record (unmatched)": len(ids) - len(kept),
@@ -198,30 +199,6 @@ class ProteinFASTA(Source):
             "split": splits,
         }
         return pd.DataFrame(columns | {f"label {c}": v for c, v in labels.items()}, dtype=object)
-
-    def _check_ids(self, ids: list[str], lines: list[int], path: Path) -> None:
-        """Refuse repeated ids, and without ``unmatched`` ids of only one of the files."""
-        assert self._file is not None
-        seen: set[str] = set()
-        for name, line in zip(ids, lines, strict=True):
-            if name in seen or not name:
-                problem = "is empty" if not name else "occurs twice"
-                raise DataError(f"the id '{name}' {problem}; every row needs its own", file=path, row=line)
-            seen.add(name)
-            if self.unmatched == "raise" and name not in self._file:
-                raise DataError(
-                    f"the id '{name}' is not in '{self.fasta}'; add the record, or give unmatched='skip'",
-                    file=path,
-                    row=line,
-                )
-        lacking = [name for name in self._file.names if name not in seen]
-        if lacking and self.unmatched == "raise":
-            raise DataError(
-                f"{len(lacking)} records have no label in '{path.name}', the first is '{lacking[0]}'; add their "
-                "rows, or give unmatched='skip'",
-                file=self.path / self.fasta,
-                row=self._file.line(lacking[0]),
-            )
 
     def _check_labels(self, labels: dict[str, list[str]], sequences: list[str], lines: list[int], path: Path) -> None:
         """Check every label, and fix the classes."""

@@ -118,6 +118,7 @@ class Table(Source):
         self.groups = tuple(groups)
         self._rows: ArrowTable | None = None
         self._names: dict[str, tuple[str, ...]] = {}
+        self._found: dict[str, tuple[str, ...]] = {}  # classes of multilabel columns, which take a look at all rows
         self._check()
         self.card = SourceCard(
             title=title or file,
@@ -318,7 +319,9 @@ class Table(Source):
             return _coordinates(read_value("array", {column: cell}, self.path, task.path or "{}", 0, False))
         if task.kind == "multilabel":
             held = {label.strip() for label in as_text(cell).split(task.separator)}
-            classes = next(t.classes for t in self.card.tasks if t.name == name) or self._classes(name, task)
+            if name not in self._found:
+                self._found[name] = self._classes(name, task)
+            classes = self._found[name]
             return {c: int(c in held) for c in classes} | {c: 1 for c in held if c and c not in classes}
         return as_text(cell)
 

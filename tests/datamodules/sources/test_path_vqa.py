@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.sources.path_vqa import PathVQA, decode_image
+from datamodules.sources.path_vqa import PathVQA, image_of
 from zoo.errors import DataError, SpecError
 
 pytest.importorskip("pyarrow")
@@ -132,10 +132,10 @@ def test_flipped_bytes(tmp_path: Path) -> None:
         source.read(source.index["id"].tolist().index("train-00001-of-00002/0"))
 
 
-def test_decode_image() -> None:
+def test_image_of() -> None:
     with pytest.raises(DataError, match=r"cannot be decoded.*x\.parquet.*row: 3"):
-        decode_image(b"\x89PNG\r\n", file=Path("x.parquet"), row=3)
+        image_of(b"\x89PNG\r\n", file=Path("x.parquet"), row=3)
     buffer = io.BytesIO()
     Image.new("L", (64, 64), 7).save(buffer, "JPEG")
-    assert decode_image(buffer.getvalue(), file=Path("x"), row=0).shape == (64, 64)
-    assert decode_image(buffer.getvalue(), at_least=16, file=Path("x"), row=0).shape == (16, 16)
+    assert image_of(buffer.getvalue(), file=Path("x"), row=0).shape == (64, 64)
+    assert image_of(buffer.getvalue(), at_least=16, file=Path("x"), row=0).shape == (16, 16)

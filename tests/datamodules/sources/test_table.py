@@ -14,6 +14,7 @@ from PIL import Image
 
 from datamodules.pipeline import Pipeline
 from datamodules.sources.table import Table, TableModality, TableTask
+from datamodules.table_values import read_value
 from zoo.errors import DataError, SpecError
 
 made = runpy.run_path(str(Path(__file__).parents[2] / "data" / "table.py"))
@@ -196,3 +197,13 @@ def test_a_broken_file_is_named(root: Path) -> None:
     (root / "mydata" / "traces" / "trace001.npy").unlink()
     with pytest.raises(DataError, match=r"trace001\.npy"):
         source.read(1)
+
+
+def test_an_image_in_a_cell_is_decoded_as_one_in_a_file(tmp_path: Path) -> None:
+    deep = np.arange(81, dtype=np.uint16).reshape(9, 9) * 700
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    in_cell = read_value("image", {"photo": (tmp_path / "deep.png").read_bytes()}, tmp_path)
+    in_file = read_value("image", {"photo": "deep.png"}, tmp_path, "{}")
+    assert in_cell.dtype == in_file.dtype == np.float32
+    assert np.array_equal(in_cell, deep)
+    assert np.array_equal(in_file, deep)
