@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.mixture import MixtureSampler, ResumableLoader, SequentialSampler
-from datamodules.pipeline import OnError, Pipeline
+from datamodules.pipeline import OOD, OnError, Pipeline
 from datamodules.processor import Processor
 from datamodules.source import Source
 from datamodules.splits import FRACTIONS, SPLITS
@@ -49,6 +49,8 @@ class BaseDataModule(L.LightningDataModule):
         transforms: modality name or kind -> torch modules, such as those of torchvision.transforms.v2 and
             braindecode.augmentation, applied to training batches on their device, whatever ``augment`` is; see
             datamodules.transforms.
+        holdout: group column -> names whose rows are left out of train, val and test, such as
+            {"organ": ["Kidney"]}; they make a split of their own, "ood", for predict_split and run.py ood.
     """
 
     kind: str = ""
@@ -77,14 +79,16 @@ class BaseDataModule(L.LightningDataModule):
         index: str = "",
         predict_split: str = "test",
         transforms: Mapping[str, Sequence[torch.nn.Module]] | None = None,
+        holdout: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__()
         if root is not None and download:
             Path(root).mkdir(parents=True, exist_ok=True)
         if root is not None and not Path(root).is_dir():
             raise SpecError(f"data.root '{root}' is not a folder; give the folder that holds the sources' folders")
-        if predict_split not in SPLITS:
-            raise SpecError(f"predict_split '{predict_split}' is unknown; splits: {SPLITS}")
+        splits = (*SPLITS, OOD) if holdout else SPLITS
+        if predict_split not in splits:
+            raise SpecError(f"predict_split '{predict_split}' is unknown; splits: {splits}")
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.seed = seed
@@ -112,6 +116,7 @@ class BaseDataModule(L.LightningDataModule):
             augment=augment,
             cache_mib=cache_mib,
             index=index,
+            holdout=holdout,
         )
 
     @cached_property
@@ -157,6 +162,8 @@ class BaseDataModule(L.LightningDataModule):
             for reason, count in sorted(source.skipped.items()):
                 if count:
                     console.print(f"left out by {source.name}: {count} x {reason}", markup=False)
+        if OOD in self.pipeline.rows:
+            console.print(f"held out: {len(self.pipeline.rows[OOD])} rows, in the split '{OOD}'", markup=False)
         for what, (used, of) in self.pipeline.fitted_on.items():
             console.print(f"learned from {used} of {of} training rows: {what}", markup=False)
         if self.pipeline.skipped:
@@ -168,6 +175,10 @@ class BaseDataModule(L.LightningDataModule):
         if self.trainer is None:
             return 1, 0
         return self.trainer.world_size, self.trainer.global_rank
+
+    def passes(self) -> list[float] | None:
+        """How often an epoch goes through the training rows of each source; None follows ``temperature``."""
+        return None
 
     def _loader(self, sampler: MixtureSampler | SequentialSampler) -> ResumableLoader:
         pipe = self.pipeline
@@ -192,6 +203,7 @@ class BaseDataModule(L.LightningDataModule):
             homogeneous=self.homogeneous,
             num_replicas=world,
             rank=rank,
+            passes=self.passes(),
         )
         self._train_loader = self._loader(sampler)
         if self._resume is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -49,6 +50,7 @@ class MixtureSampler:
         temperature: see above; > 0.
         homogeneous: draw each batch from one source.
         num_replicas, rank: of the process group.
+        passes: for each source, how often an epoch goes through its rows, in the place of ``temperature``.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class MixtureSampler:
         homogeneous: bool = False,
         num_replicas: int = 1,
         rank: int = 0,
+        passes: Sequence[float] | None = None,
     ) -> None:
         self.rows = [np.asarray(r, dtype=np.int64) for r in rows if len(r)]
         if not self.rows:
@@ -71,19 +74,22 @@ class MixtureSampler:
             raise SpecError(f"batch_size must be at least 1, got {batch_size}")
         self.batch_size = batch_size
         self.seed = seed
-        self.temperature = temperature
         self.homogeneous = homogeneous
         self.num_replicas = num_replicas
         self.rank = rank
         self.epoch = 0
+        sizes = np.array([len(r) for r in self.rows], dtype=float)
+        shares = sizes ** (1.0 / temperature)
+        self.draws = shares / shares.sum() * sizes.sum()
+        if passes is not None:
+            self.draws = sizes * np.array([p for p, r in zip(passes, rows, strict=True) if len(r)])
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch to plan; Lightning calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        total = sum(len(r) for r in self.rows)
-        return -(-total // (self.batch_size * self.num_replicas))
+        return math.ceil(round(float(self.draws.sum()), 6) / (self.batch_size * self.num_replicas))
 
     def _stream(self, source: int, count: int) -> npt.NDArray[np.int64]:
         """``count`` rows of a source: permutations of it, one after another."""
@@ -98,11 +104,9 @@ class MixtureSampler:
         """(steps, batch_size * num_replicas) rows of every global batch of the epoch."""
         wide = self.batch_size * self.num_replicas
         steps = len(self)
-        sizes = np.array([len(r) for r in self.rows], dtype=float)
-        weights = sizes ** (1.0 / self.temperature)
         generator = np.random.default_rng([self.seed, self.epoch, 2**31])
         units = steps if self.homogeneous else steps * wide
-        order = generator.permutation(np.repeat(np.arange(len(self.rows)), _apportion(weights, units)))
+        order = generator.permutation(np.repeat(np.arange(len(self.rows)), _apportion(self.draws, units)))
         labels = np.repeat(order, wide) if self.homogeneous else order
         flat = np.empty(steps * wide, dtype=np.int64)
         for source in range(len(self.rows)):

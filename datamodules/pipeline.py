@@ -28,6 +28,10 @@ from zoo.contract import TaskSpec, empty_target
 from zoo.errors import DataError, SpecError, unknown_name
 
 OnError = Literal["raise", "skip"]
+OOD = "ood"
+"""Name of the split of the groups that were held out."""
+CLASSES = "task:"
+"""``task:NAME`` is a group column too: the label of a task of classes, "" where a row has none."""
 FIT_ROWS = 20_000
 """Processors and codecs learn from at most this many training rows, evenly spaced; the summary says where it does."""
 
@@ -51,6 +55,8 @@ class Pipeline:
             when setting up, and what is dropped is counted in ``skipped`` and printed.
         augment, cache_mib: see JoinedDataset.
         index: folder for the index of samples; "" for none (see datamodules.index).
+        holdout: group column, or "task:NAME" for the classes of a task -> names whose rows are neither trained nor
+            validated on: they make the split "ood".
 
     Raises:
         DataError, SpecError, UnknownNameError: with the file, the value and the fix.
@@ -73,9 +79,12 @@ class Pipeline:
         augment: bool = True,
         cache_mib: int = 1024,
         index: str = "",
+        holdout: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         if not sources:
             raise SpecError("no source is given; list at least one under data.sources")
+        if holdout and index:
+            raise SpecError("data.holdout cannot be used with data.index; leave one of them out")
         self.sources = list(sources)
         self.source_names = tuple(unique_names(self.sources))
         self.source_simulated = tuple(s.card.simulated for s in self.sources)
@@ -113,6 +122,8 @@ class Pipeline:
         if not self.holdings.kept.any():
             raise DataError("no row has both a wanted modality and a wanted label")
         self._split(self.join, fractions, seed)
+        if holdout:
+            self._hold_out(holdout)
         self._fit(on_error)
         if on_error == "skip":
             self._drop_unreadable()
@@ -272,12 +283,25 @@ class Pipeline:
         kept = self.holdings.kept
         self.rows = {s: np.flatnonzero(kept & (names == s)) for s in SPLITS}
 
+    def _hold_out(self, holdout: Mapping[str, Sequence[str]]) -> None:
+        """Move the rows of the named groups out of every split, into "ood"."""
+        rows = np.sort(np.concatenate(list(self.rows.values())))
+        out = np.zeros(len(rows), dtype=bool)
+        for column, names in holdout.items():
+            held = self.groups(column, rows)
+            for name in names:
+                if name not in held:
+                    raise unknown_name(f"value under data.holdout['{column}']", name, {*held} - {""})
+            out |= np.isin(np.asarray(held, dtype=object), list(names))
+        gone = rows[out]
+        self.rows = {s: r[~np.isin(r, gone)] for s, r in self.rows.items()} | {OOD: gone}
+
     def _fit(self, on_error: OnError) -> None:
         for name, processor in self.processors.items():
             while not self._fit_processor(name, processor, on_error):
                 pass  # rows were left out: fit on the others
             if processor.fits:
-                others = [r for s in ("val", "test") for r in self._having(s, name).tolist()]
+                others = [r for s in self.rows if s != "train" for r in self._having(s, name).tolist()]
                 processor.admit(RawValues(self.dataset, others, name))
         for name, codec in self.dataset.codecs.items():
             rows = self._thinned(self._labelled("train", name), f"labels of {name}")
@@ -370,13 +394,58 @@ class Pipeline:
 
     def labels(self, split: str, task: str) -> tuple[Tensor, Tensor]:
         """Encoded labels (n, ...) of a task in a split, and the source (n,) of each."""
+        return self.encoded(task, self._labelled(split, task))
+
+    def encoded(self, task: str, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Encoded labels (n, ...) of rows that carry one, and the source (n,) of each."""
         codec = self.dataset.codecs[task]
-        rows = self._labelled(split, task)
         if not len(rows):
             return empty_target(codec.spec()), torch.zeros(0, dtype=torch.long)
         raw = zip(rows.tolist(), self._raw_labels(rows, task), strict=True)
         encoded = torch.stack([codec(label, self.join.id(row)) for row, label in raw])
         return encoded, torch.from_numpy(self.join.source[rows].astype(np.int64))
+
+    def group_columns(self) -> list[str]:
+        """Names of the group columns that any source has, such as "subject" and "organ".
+
+        Beside them ``groups`` and ``holdout`` take ``task:NAME`` for the classes of a task.
+        """
+        return sorted({c for s in self.sources for c in s.group_names()})
+
+    def groups(self, column: str, rows: npt.NDArray[np.int64]) -> list[str]:
+        """The name of the group that each row belongs to in ``column``; "" where it is unknown.
+
+        Args:
+            column: one of ``group_columns``, or "task:NAME" for the class that a row is labelled with.
+            rows: row numbers.
+
+        Raises:
+            UnknownNameError, SpecError: no source has this column, or the task has no classes.
+        """
+        if column.startswith(CLASSES):
+            return self._classes(column.removeprefix(CLASSES), rows)
+        names = [s.group_names().get(column, ()) for s in self.sources]
+        if not any(names):
+            raise unknown_name("group", column, self.group_columns())
+        found = []
+        for row in rows.tolist():
+            code, held = self.dataset.raw(row, peek=True).groups.get(column, -1), ""
+            for source, _ in self.join.members[row]:
+                if 0 <= code < len(names[source]):
+                    held = names[source][code]
+                    break
+            found.append(held)
+        return found
+
+    def _classes(self, task: str, rows: npt.NDArray[np.int64]) -> list[str]:
+        """The class that each row is labelled with; "" for none."""
+        if task not in self.raw_tasks:
+            raise unknown_name(f"task behind '{CLASSES}'", task, self.raw_tasks)
+        kind = self.raw_tasks[task].kind
+        if kind not in ("classification", "ordinal", "vqa"):
+            raise SpecError(f"'{CLASSES}{task}': a row of kind '{kind}' has no single class; name another task")
+        labelled = self.holdings.labelled[task]
+        return [str(self._raw_labels(rows[[k]], task)[0]) if labelled[r] else "" for k, r in enumerate(rows.tolist())]
 
     def summary(self) -> list[dict[str, Any]]:
         """One line a source: name, whether simulated, rows per split, modalities and tasks kept.

@@ -21,6 +21,7 @@ from datamodules.processor import PROCESSORS, Processor
 from datamodules.source import RawModality
 from zoo.contract import PAD, ModalitySpec
 from zoo.errors import DataError, SpecError
+from zoo.packaged import package_folder
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """Codes 0 to 4 of every vocabulary that is trained here."""
@@ -135,8 +136,9 @@ class TextProcessor(Processor):
     Args:
         max_length: L, at least 3.
         vocab_size: largest size of the trained vocabulary; fewer words give a smaller one.
-        tokenizer: folder, or name on the Hugging Face hub, of a pretrained tokenizer that replaces the
-            trained one (its padding code must be 0). "" never looks anywhere.
+        tokenizer: folder, ``package:NAME`` for such a folder of an installed package, or name on the Hugging Face
+            hub, of a pretrained tokenizer that replaces the trained one (its padding code must be 0). "" never
+            looks anywhere.
         lowercase: fold case and strip accents.
         word_dropout: probability that a word is left out in training; one word always stays.
     """
@@ -269,9 +271,9 @@ class TextProcessor(Processor):
         if self._engine is None:
             from transformers import AutoTokenizer
 
-            local = Path(self.tokenizer).is_dir()
+            folder = package_folder(self.tokenizer)
             try:
-                engine = AutoTokenizer.from_pretrained(self.tokenizer, local_files_only=local)
+                engine = AutoTokenizer.from_pretrained(folder, local_files_only=Path(folder).is_dir())
             except (OSError, ValueError) as error:
                 raise DataError(
                     f"the tokenizer '{self.tokenizer}' cannot be loaded ({str(error).splitlines()[0]}); give a "

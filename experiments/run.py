@@ -20,6 +20,14 @@ commands
   predict    write the predictions of a checkpoint as CSV    (--ckpt_path FILE)
   bench      time Lightning against a bare loop, and packed against zero-filled rows
   synergy    accuracy of every fusion on the simulated synergistic task, with both modalities and with each
+  table1     the evidence: classical, unimodal, unimodal multitask, multimodal, multimodal multitask x tasks x seeds
+  ood        hold out organs, subjects, families or any group: accuracy in and out of distribution, and detection
+  fewshot    0, 5, 10, 20 shots of classes or tasks that were held out
+  ablate     every subset of modalities: the best, Shapley values, synergy; also fusions, weightings, lambdas
+  robustness noise, missing modalities, calibration, conformal sets, subgroups
+  sweep      a W&B sweep file, run here by Optuna
+  suite      table1, ood, fewshot, ablate and robustness within one budget, then the page
+  report     one HTML page, and PNGs, of any runs
   list       names of encoders, fusions, weightings, task kinds, sources and shipped configurations
   data       list | describe NAME | check --root DIR: the data sets, their cards, and an audit for copies and leaks
 
@@ -36,11 +44,13 @@ examples
   python experiments/run.py fit --config mtl.yaml
   python experiments/run.py fit --config mtl_real.yaml --data.root ../shared/data
   python experiments/run.py fit --config mtl.yaml --data.modalities '[ct,mri,genomics]' --model.fusion GatedFusion
+  python experiments/run.py table1 --config mtl.yaml --budget 15m
   python experiments/run.py data check --root ../shared/data --html audit.html
   python experiments/run.py fit --config mtl.yaml --ckpt_path runs/mtl/version_0/checkpoints/last.ckpt
 """
 LIGHTNING = ("fit", "validate", "test", "predict")
-EXTRA = ("bench", "synergy", "list", "data")
+EVIDENCE = ("table1", "ood", "fewshot", "ablate", "robustness", "sweep", "suite", "report")
+EXTRA = ("bench", "synergy", *EVIDENCE, "list", "data")
 
 
 def find_configs(arguments: list[str]) -> list[str]:
@@ -98,6 +108,10 @@ def main() -> None:
         from experiments.synergy import main as run
     elif command == "data":
         from experiments.data import main as run
+    elif command in EVIDENCE:
+        import importlib
+
+        run = importlib.import_module(f"experiments.{command}").main
     else:
         from experiments.listing import main as run
     from zoo.errors import zoo_cause
@@ -109,6 +123,8 @@ def main() -> None:
         if known is None or os.environ.get("ZOO_DEBUG"):
             raise
         sys.exit(f"error: {known}")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; the same command goes on with what is not finished" if command in EVIDENCE else 130)
 
 
 if __name__ == "__main__":

@@ -63,12 +63,13 @@ def _json(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _data_word(numbers: Sequence[int], source_simulated: Sequence[bool]) -> str:
+def data_word(numbers: Sequence[int], source_simulated: Sequence[bool]) -> str:
+    """The word for rows of the sources ``numbers``: "real", "simulated" or "mixed"."""
     words = {"simulated" if source_simulated[s] else "real" for s in numbers}
     return words.pop() if len(words) == 1 else "mixed"
 
 
-def _references(
+def references(
     kind: TaskKind, result: Evaluated, train: tuple[Tensor, Tensor], draws: int = 20, seed: int = 0
 ) -> tuple[float, float]:
     """Chance and baseline: what a guesser and the best constant score, each knowing the source of a row."""
@@ -96,7 +97,7 @@ def _line(
     metrics |= kind.slow_metrics(result.prediction, result.target)
     low, high = bootstrap_interval(kind, result.prediction, result.target, resamples=resamples)
     draws = 3 if kind.kind == "structure" else 20
-    chance, baseline = _references(kind, result, train, draws)
+    chance, baseline = references(kind, result, train, draws)
     return TaskResult(
         task=name,
         metric=kind.primary,
@@ -139,7 +140,7 @@ def summarise(
             continue
         result, train = results[task], train_labels(task)
         numbers = sorted(set(result.source.tolist()))
-        lines.append(_line(task, kind, result, train, _data_word(numbers, source_simulated), "", resamples))
+        lines.append(_line(task, kind, result, train, data_word(numbers, source_simulated), "", resamples))
         for s in numbers if len(numbers) > 1 else []:
             where = result.source == s
             rows = where.nonzero().squeeze(1).tolist()
@@ -148,6 +149,6 @@ def summarise(
             )
             name = f"{task} [{source_names[s]}]"
             lines.append(
-                _line(name, kind, part, train, _data_word([s], source_simulated), source_names[s], resamples)
+                _line(name, kind, part, train, data_word([s], source_simulated), source_names[s], resamples)
             )
     return lines

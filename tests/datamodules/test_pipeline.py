@@ -312,3 +312,37 @@ def test_the_summary_prints_names_counts_and_what_was_skipped(capsys: pytest.Cap
 
 def test_kinds_named_in_the_fakes_are_real() -> None:
     assert {m.kind for m in (TABLE, NOTE, SCAN)} == {"tabular", "text", "image"}
+
+
+# -- holding out ---------------------------------------------------------------------------------------------
+
+
+def test_the_classes_of_a_task_are_a_group_column() -> None:
+    pipe = pipeline()
+    rows = np.sort(np.concatenate(list(pipe.rows.values())))
+    known = {f"Fake/{r.id}": str(r.targets.get("sick", "")) for r in cohort()}
+    assert pipe.groups("task:sick", rows) == [known[pipe.join.id(r)] for r in rows.tolist()]
+    with pytest.raises(UnknownNameError, match=r"unknown task behind 'task:' 'sik'; did you mean 'sick'"):
+        pipe.groups("task:sik", rows)
+    with pytest.raises(SpecError, match="'task:age': a row of kind 'regression' has no single class"):
+        pipe.groups("task:age", rows)
+
+
+def test_rows_of_a_class_are_held_out_before_anything_is_fitted() -> None:
+    rows = asked(cohort())
+    make: Callable[..., Pipeline] = lambda rows, **options: Pipeline([Fake(rows, tasks=(SICK, AGE, ASK))], **options)  # noqa: E731
+    pipe = make(rows, holdout={"task:ask": ["left"]})
+    assert sorted(pipe.rows) == ["ood", "test", "train", "val"]
+    assert set(pipe.groups("task:ask", pipe.rows["ood"])) == {"left"}
+    others = np.concatenate([pipe.rows[s] for s in ("train", "val", "test")])
+    assert set(pipe.groups("task:ask", others)) == {"right", "both"}
+    assert len(others) + len(pipe.rows["ood"]) == 40
+    assert pipe.dataset.codecs["sick"].classes == ["no", "yes"]  # classes of the card stay
+    held = {pipe.join.id(r).split("/")[1] for r in pipe.rows["ood"].tolist()}
+    bad = copy.deepcopy(rows)
+    for row in bad:
+        if row.id in held:
+            row.inputs["table"]["x"], row.inputs["note"] = 1e6, "zzzz qqqq zzzz"
+    assert fitted_state(make(bad, holdout={"task:ask": ["left"]})) == fitted_state(pipe)
+    with pytest.raises(UnknownNameError, match=r"'lft'; did you mean 'left'"):
+        make(rows, holdout={"task:ask": ["lft"]})

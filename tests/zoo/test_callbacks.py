@@ -23,6 +23,7 @@ from zoo.errors import SpecError
 from zoo.fusion import ConcatFusion
 from zoo.module import MultitaskModule
 from zoo.reporting import TaskResult
+from zoo.results import load_result
 
 
 def line(task: str, value: float = 0.8, source: str = "", **changes: Any) -> TaskResult:
@@ -84,6 +85,8 @@ def test_the_picture_and_the_table_take_any_lines(tmp_path: Path, capsys: pytest
 def test_resamples_must_be_positive() -> None:
     with pytest.raises(SpecError, match="at least 1, got 0"):
         ReportCallback(resamples=0)
+    with pytest.raises(SpecError, match="0 or more, got -1"):
+        ReportCallback(examples=-1)
 
 
 def trainer(folder: Path, *callbacks: L.Callback, **options: Any) -> L.Trainer:
@@ -110,7 +113,13 @@ def test_a_test_ends_in_a_report_of_the_test_split(tmp_path: Path) -> None:
     report = ReportCallback(str(tmp_path / "out"), resamples=20)
     run = trainer(tmp_path, report)
     run.test(module, datamodule=data, verbose=False)
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"report.json", "report.csv", "report.png"}
+    files = {"report.json", "report.csv", "report.png", "result.json"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == files
+    result = load_result(tmp_path / "out")
+    assert [t.name for t in result.tables] == ["tasks", "metrics"]
+    assert {e.task for e in result.examples} == {"sick", "age"}
+    assert result.command == "fit"
+    assert result.data == "real"
     written = json.loads((tmp_path / "out" / "report.json").read_text())
     assert written["sick"]["n"] == len(data.pipeline.rows["test"])
     assert written["sick"]["value"] == pytest.approx(float(run.logged_metrics["test/sick/accuracy"]))

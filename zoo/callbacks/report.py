@@ -1,9 +1,14 @@
-"""ReportCallback: the table at the end of a run, as text, JSON, CSV, PNG and W&B table."""
+"""ReportCallback: the table at the end of a run, as text, JSON, CSV, PNG and W&B table, and as a Result."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
+import shlex
+import sys
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,8 @@ import lightning as L
 from rich.console import Console
 from rich.table import Table
 
+from zoo.callbacks.examples import worst_examples
+from zoo.callbacks.result import fit_result
 from zoo.errors import SpecError
 from zoo.reporting import TaskResult, summarise
 
@@ -33,19 +40,26 @@ COLUMNS = (
 class ReportCallback(L.Callback):
     """After a test, say task by task how well it went against chance and a constant baseline.
 
-    Writes report.json, report.csv and report.png into the run's folder, prints the table, and logs it to
-    W&B where that logger is used.
+    Writes report.json, report.csv and report.png into the run's folder, and result.json with the curves, confusion
+    matrices, structures and worst examples, which ``run.py report`` draws. Prints the table, and logs it to W&B
+    where that logger is used.
 
     Args:
         folder: where to write; "" for the logger's folder.
         resamples: of the bootstrap behind the 95 % intervals.
+        examples: worst test rows of each task that result.json shows, with their inputs as pictures and short
+            texts in the run's folder; 0 for none.
     """
 
-    def __init__(self, folder: str = "", resamples: int = 500) -> None:
+    def __init__(self, folder: str = "", resamples: int = 500, examples: int = 3) -> None:
         if resamples < 1:
             raise SpecError(f"resamples must be at least 1, got {resamples}")
+        if examples < 0:
+            raise SpecError(f"examples must be 0 or more, got {examples}")
         self.folder = folder
         self.resamples = resamples
+        self.examples = examples
+        self._began = time.monotonic()
         self.lines: list[TaskResult] = []
 
     def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
@@ -69,9 +83,50 @@ class ReportCallback(L.Callback):
         write_json(self.lines, folder / "report.json")
         write_csv(self.lines, folder / "report.csv")
         draw(self.lines, folder / "report.png")
+        self._write_result(trainer, pl_module, pipe, folder)
         print_table(self.lines)
-        Console().print(f"report: {folder}/report.json, report.csv, report.png", highlight=False, markup=False)
+        files = "report.json, report.csv, report.png, result.json"
+        Console().print(f"report: {folder}/{files}", highlight=False, markup=False)
         _log_to_wandb(trainer, self.lines, folder / "report.png")
+
+    def _write_result(self, trainer: L.Trainer, module: Any, pipe: Any, folder: Path) -> None:
+        """Write result.json, and the pictures of the worst examples."""
+        for logger in trainer.loggers:
+            logger.save()  # the curves of the fit may not be on disk yet
+        results = module.results.get("test", {})
+        config = _config_name()
+        seed = os.environ.get("PL_GLOBAL_SEED", "")
+        fit_result(
+            self.lines,
+            module.kinds,
+            results,
+            {line.task: line.data for line in self.lines},
+            Path(trainer.log_dir) if trainer.log_dir else None,
+            examples=worst_examples(module.kinds, results, pipe, folder, self.examples),
+            title="Test results" + (f" of {config}" if config else ""),
+            config=config,
+            seeds=[int(seed)] if seed.isdigit() else [],
+            seconds=round(time.monotonic() - self._began, 1),
+            command_line=_typed(),
+        ).save(folder)
+
+
+def _from_command_line() -> bool:
+    return Path(sys.argv[0]).name == "run.py"
+
+
+def _typed() -> str:
+    """The command line, with shipped configurations by name, as they can be typed; "" in a notebook or a test."""
+    words = [Path(w).name if Path(w).parent.parts[-2:] == ("experiments", "configs") else w for w in sys.argv[1:]]
+    return shlex.join([Path(sys.argv[0]).name, *words]) if _from_command_line() else ""
+
+
+def _config_name() -> str:
+    """Names of the configurations that the command line asked for, without their folders."""
+    words = sys.argv[1:] if _from_command_line() else []
+    given = [w.partition("=")[2] for w in words if w.startswith(("--config=", "-c="))]
+    given += [after for w, after in pairwise(words) if w in ("--config", "-c")]
+    return " + ".join(Path(g).name for g in given)
 
 
 def run_folder(trainer: L.Trainer, folder: str = "") -> Path:

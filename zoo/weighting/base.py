@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import warnings
 from abc import ABC
 from collections.abc import Mapping, Sequence
 
@@ -60,8 +61,11 @@ class Weighting(nn.Module, ABC):
         """Make the table of T tasks and S streams; ``cells`` says which (task, stream) exist.
 
         Raises:
-            UnknownNameError: ``lambdas`` names no task, or no stream of the task.
+            UnknownNameError: ``lambdas`` misspells a task, or names no stream of it.
             SpecError: a lambda is negative or not finite, or no cell is left with a positive one.
+
+        Warns:
+            UserWarning: a lambda for a task that is not here, as when data.tasks leaves it out.
         """
         self.tasks, self.streams = tuple(tasks), tuple(streams)
         exists = [[bool(cells.get((t, s), False)) for s in self.streams] for t in self.tasks]
@@ -74,7 +78,11 @@ class Weighting(nn.Module, ABC):
 
     def _set(self, task: str, value: float | dict[str, float]) -> None:
         if task not in self.tasks:
-            raise UnknownNameError(f"lambda['{task}'] names no task{_hint(task, self.tasks)}; tasks: {self.tasks}")
+            hint, problem = _hint(task, self.tasks), f"lambda['{task}'] names no task"
+            if hint:
+                raise UnknownNameError(f"{problem}{hint}; tasks: {self.tasks}")
+            warnings.warn(f"{problem}; tasks: {self.tasks}; it is not used", stacklevel=4)  # left out by data.tasks
+            return
         row = self.tasks.index(task)
         own = tuple(s for i, s in enumerate(self.streams) if self.exists[row, i])
         if not isinstance(value, dict):

@@ -1,0 +1,271 @@
+"""Run many cells: in parallel processes, in a given order, within a budget, and with a progress bar."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from experiments.budget import Budget
+from experiments.cells import Cell, Finished, load_cell, run_cell, view_of
+from experiments.study import Study
+from zoo.errors import DataError
+
+
+@dataclass
+class Ran:
+    """What became of the cells that were asked for.
+
+    Attributes:
+        finished: cell -> what it left.
+        left: cells that the budget did not allow, in order.
+        failed: cell -> error, in words; where nothing at all finished, the error is raised.
+        fresh: how many were run now; the others were finished before.
+    """
+
+    finished: dict[Cell, Finished] = field(default_factory=dict)
+    left: list[Cell] = field(default_factory=list)
+    failed: dict[Cell, str] = field(default_factory=dict)
+    fresh: int = 0
+
+
+def run_cells(
+    study: Study, cells: Sequence[Cell], folder: Path, *, budget: Budget | None = None, jobs: int = 0
+) -> Ran:
+    """Run cells, or read those that are finished.
+
+    A cell is begun while the budget lasts for what it is expected to take, as learned from finished ones; one that is
+    begun is finished. With one process the cells run here.
+
+    Args:
+        study: the configuration.
+        cells: in the order of importance; repeated ones run once.
+        folder: where they are kept.
+        budget: time that is left; None for no end.
+        jobs: processes; 0 takes cores over threads.
+    """
+    budget = budget or Budget()
+    quiet()
+    ran = Ran()
+    for cell in dict.fromkeys(cells):
+        done = load_cell(study, cell, folder)
+        if done is None:
+            ran.left.append(cell)
+        else:
+            ran.finished[cell] = done
+    waiting, ran.left = ran.left, []
+    number = min(jobs or max(1, (os.cpu_count() or 1) // max(study.threads, 1)), max(len(waiting), 1))
+    costs = _Costs(study, folder)
+    costs.learn(ran.finished.values())
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    ) as bar:
+        line = bar.add_task("trainings", total=len(waiting) + len(ran.finished), completed=len(ran.finished))
+        run = _Run(study, folder, budget, number, costs, lambda: bar.advance(line))
+        (_here if number == 1 else _spread)(waiting, ran, run)
+    for cell, problem in ran.failed.items():
+        console.print(f"failed: {describe(cell)}: {problem}", style="red", markup=False)
+    return ran
+
+
+def _here(waiting: list[Cell], ran: Ran, run: _Run) -> None:
+    """Run the cells one after another in this process."""
+    for cell in waiting:
+        if run.too_long(cell):
+            ran.left.append(cell)
+            continue
+        try:
+            run_cell(run.study, cell, run.folder)
+            run.done(cell, ran, "")
+        except Exception as error:
+            run.done(cell, ran, f"{type(error).__name__}: {error}")
+            if not ran.finished:
+                raise
+
+
+def _spread(waiting: list[Cell], ran: Ran, run: _Run) -> None:
+    """Run the cells in several processes, each of which keeps its data between cells."""
+    context = multiprocessing.get_context("spawn")
+    workers = [_Worker(context, run.study, run.folder) for _ in range(run.processes)]
+    queue = list(waiting)
+    try:
+        while queue or any(w.cell for w in workers):
+            for worker in workers:
+                while queue and worker.cell is None:
+                    cell = queue.pop(0)
+                    if run.too_long(cell):
+                        ran.left.append(cell)
+                    else:
+                        worker.begin(cell)
+            busy = {w.pipe: w for w in workers if w.cell is not None}
+            for pipe in multiprocessing.connection.wait(list(busy)):
+                worker = busy[pipe]  # type: ignore[index]
+                cell, problem = worker.end()
+                run.done(cell, ran, problem)
+                if problem and not ran.finished:
+                    raise DataError(f"the training of {describe(cell)} failed: {problem}")
+    finally:
+        for worker in workers:
+            worker.process.kill()
+            worker.process.join()
+
+
+class _Worker:
+    """A process that runs one cell at a time."""
+
+    def __init__(self, context: Any, study: Study, folder: Path) -> None:
+        self.pipe, theirs = context.Pipe()
+        self.cell: Cell | None = None
+        arguments = (theirs, study.config, study.name, study.threads, folder)
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def begin(self, cell: Cell) -> None:
+        """Have a cell run."""
+        self.cell = cell
+        self.pipe.send(cell)
+
+    def end(self) -> tuple[Cell, str]:
+        """The cell that ended, and what went wrong ("" for nothing)."""
+        assert self.cell is not None
+        cell, self.cell = self.cell, None
+        try:
+            return cell, str(self.pipe.recv())
+        except EOFError:
+            self.process.join()
+            raise DataError(
+                f"the process that trained {describe(cell)} ended with code {self.process.exitcode} (out of memory?); "
+                "run the command again, with --jobs 1 to need less memory"
+            ) from None
+
+
+def _serve(pipe: Any, config: dict[str, Any], name: str, threads: int, folder: Path) -> None:
+    """Run cells that come through the pipe until it closes."""
+    import signal
+
+    import datamodules.phantom
+    import datamodules.sources  # noqa: F401  (registers)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
+    torch.set_num_threads(max(threads, 1))
+    quiet()
+    study = Study(config, name, threads)
+    while True:
+        try:
+            cell = pipe.recv()
+        except EOFError:
+            return
+        try:
+            run_cell(study, cell, folder)
+            pipe.send("")
+        except Exception as error:
+            pipe.send(f"{type(error).__name__}: {error}\n{traceback.format_exc()}" if DEBUG else f"{error}")
+
+
+def describe(cell: Cell) -> str:
+    """A cell in words."""
+    words = [
+        cell.kind,
+        "+".join(cell.tasks) or "all tasks",
+        "from " + ("+".join(cell.modalities) or "all modalities"),
+    ]
+    words += ["without " + " ".join(cell.holdout)] if cell.holdout else []
+    return " ".join([*words, *cell.changes, f"seed {cell.seed}"])
+
+
+@dataclass
+class _Run:
+    """What a run of cells shares."""
+
+    study: Study
+    folder: Path
+    budget: Budget
+    processes: int
+    costs: _Costs
+    tick: Any
+
+    def too_long(self, cell: Cell) -> bool:
+        """Whether the budget does not last for a cell."""
+        return self.budget.left <= 0 or self.costs.expected(cell) > self.budget.left
+
+    def done(self, cell: Cell, ran: Ran, problem: str) -> None:
+        """Take note of a cell that ended."""
+        self.tick()
+        if problem:
+            ran.failed[cell] = problem
+            return
+        done = load_cell(self.study, cell, self.folder)
+        assert done is not None
+        ran.finished[cell] = done
+        ran.fresh += 1
+        self.costs.learn([done])
+
+
+DEBUG = bool(os.environ.get("ZOO_DEBUG"))
+REMARKS = (".*is an instance of `nn.Module` and is already saved.*", ".*smaller than the logging interval.*")
+
+
+def quiet() -> None:
+    """Silence Lightning's remarks about each of many trainings."""
+    import warnings
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    for pattern in (".*does not have many workers.*", ".*LeafSpec.*", ".*Unable to serialize instance .*", *REMARKS):
+        warnings.filterwarnings("ignore", message=pattern)
+
+
+class _Costs:
+    """Expected seconds of a cell: a rate a modality times the rows that an epoch visits, learned as cells finish."""
+
+    def __init__(self, study: Study, folder: Path) -> None:
+        self._study = study
+        self._sizes: dict[Cell, dict[str, float]] = {}
+        self._seen: list[tuple[Cell, float]] = []
+
+    def learn(self, finished: Any) -> None:
+        """Take note of what cells took."""
+        self._seen += [(f.cell, float(f.info["seconds"])) for f in finished]
+
+    def expected(self, cell: Cell) -> float:
+        """Seconds that ``cell`` is expected to take; 0 where nothing like it has finished."""
+        from scipy.optimize import nnls
+
+        seen = [(c, s) for c, s in self._seen if c.kind == cell.kind]
+        if not seen:
+            return 0.0
+        names = sorted({m for c, _ in [*seen, (cell, 0.0)] for m in self._visits(c)})
+        table = np.array([[self._visits(c).get(m, 0.0) for m in names] for c, _ in seen])
+        took = np.array([s for _, s in seen])
+        mean = took.sum() / max(table.sum(), 1e-9)
+        pull = 1e-3 * table.mean() * np.eye(len(names))  # towards one rate, where cells do not tell modalities apart
+        rates, _ = nnls(np.vstack([table, pull]), np.concatenate([took, pull.sum(1) * mean]))
+        mine = np.array([self._visits(cell).get(m, 0.0) for m in names])
+        return float(mine @ rates)
+
+    def _visits(self, cell: Cell) -> dict[str, float]:
+        """Modality -> rows with it that an epoch visits. Seeds differ little, so one is counted."""
+        like = Cell(cell.kind, self._study.seed, cell.tasks, cell.modalities)
+        if like not in self._sizes:
+            view = view_of(self._study, like)
+            passes = view.passes()
+            size: dict[str, float] = {}
+            for often, rows in zip(passes, view.view.rows_by_source("train"), strict=True):
+                for spec in view.modality_specs:
+                    have = float(view.view.holdings.present[spec.name][rows].sum()) * often
+                    size[spec.name] = size.get(spec.name, 0.0) + have
+            self._sizes[like] = size
+        return self._sizes[like]

@@ -1,0 +1,226 @@
+"""A configuration from which commands make data and models of any part, again and again."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import json
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from datamodules.base import BaseDataModule
+from datamodules.view import DataView
+from experiments.budget import seconds_of
+from experiments.cli import ZooCLI, _Parser, _quiet, _wandb_offline_without_key
+from zoo.errors import SpecError
+from zoo.module import MultitaskModule
+
+TRAINER = ("max_epochs", "max_steps", "gradient_clip_val", "accelerator", "precision", "check_val_every_n_epoch")
+"""Options of the trainer that trainings of a study take over; each runs on one device."""
+
+
+class _StudyCLI(ZooCLI):
+    """ZooCLI that parses and builds nothing."""
+
+    def before_instantiate_classes(self) -> None:
+        """Nothing is built."""
+
+    def instantiate_classes(self) -> None:
+        """Nothing is built."""
+
+
+class Study:
+    """What a configuration says of data, model and training.
+
+    Args:
+        config: ``data``, ``model`` and ``trainer`` as plain dictionaries, as LightningCLI parses them.
+        name: of the configuration, for titles and folders.
+        threads: CPU threads of torch; 0 leaves the default.
+    """
+
+    def __init__(self, config: Mapping[str, Any], name: str, threads: int = 0) -> None:
+        self.config = {k: copy.deepcopy(config[k]) for k in ("data", "model", "trainer")}
+        self.name = name
+        self.threads = threads
+        self._prepared: tuple[str, BaseDataModule] | None = None
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Study:
+        """Parse what ``run.py fit`` takes: --config, --data.*, --model.*, --trainer.*, --threads."""
+        if not any(a in ("--config", "-c") or a.startswith("--config=") for a in arguments):
+            raise SpecError("name a configuration: --config mtl.yaml (run.py list shows the shipped ones)")
+        _wandb_offline_without_key()
+        _quiet()
+        before = sys.argv
+        sys.argv = [before[0], *arguments]  # LightningCLI warns where it is given arguments
+        try:
+            cli = _StudyCLI(
+                MultitaskModule,
+                BaseDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                parser_class=_Parser,
+                save_config_callback=None,
+                seed_everything_default=0,
+                run=False,
+            )
+        finally:
+            sys.argv = before
+        config = cli.config.as_dict()
+        paths = [str(p) for p in config.get("config") or []]
+        return cls(config, "+".join(Path(p).stem for p in paths) or "study", int(config.get("threads") or 0))
+
+    def fingerprint(self) -> str:
+        """A hash of all that results depend on."""
+        trainer = {k: self.config["trainer"].get(k) for k in TRAINER}
+        text = json.dumps([self.config["data"], self.config["model"], trainer], sort_keys=True, default=repr)
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+    @property
+    def seed(self) -> int:
+        """The seed of the data's split."""
+        return int(self.config["data"]["init_args"].get("seed") or 0)
+
+    # -- data ------------------------------------------------------------------------------------------------
+
+    def data(self, *, seed: int | None = None, holdout: Mapping[str, Sequence[str]] | None = None) -> BaseDataModule:
+        """The prepared data of a seed and a hold-out; the last one made is kept."""
+        chosen = copy.deepcopy(self.config["data"])
+        if seed is not None:
+            chosen["init_args"]["seed"] = seed
+        if holdout is not None:
+            chosen["init_args"]["holdout"] = {k: list(v) for k, v in holdout.items()}
+        key = json.dumps(chosen, sort_keys=True, default=repr)
+        if self._prepared is None or self._prepared[0] != key:
+            self._prepared = None  # let go of the old one first
+            parser = _Parser()
+            parser.add_subclass_arguments(BaseDataModule, "data", required=True)
+            made: BaseDataModule = parser.instantiate_classes(parser.parse_object({"data": chosen})).data
+            _ = made.pipeline
+            self._prepared = (key, made)
+        return self._prepared[1]
+
+    def forget(self) -> None:
+        """Let go of prepared data."""
+        self._prepared = None
+
+    # -- models ----------------------------------------------------------------------------------------------
+
+    def module(self, data: BaseDataModule, changes: Sequence[str] = ()) -> MultitaskModule:
+        """A new module for the modalities and tasks of ``data``.
+
+        Args:
+            data: a data module or a view of one.
+            changes: "model.KEY=VALUE" as on the command line, such as "model.fusion=LateFusion"; VALUE is YAML.
+        """
+        model = copy.deepcopy(self.config["model"])
+        model["init_args"]["modalities"] = [asdict(s) for s in data.modality_specs]
+        model["init_args"]["tasks"] = [asdict(s) for s in data.task_specs]
+        parser = _Parser()
+        parser.add_subclass_arguments(MultitaskModule, "model", required=True)
+        config = parser.parse_object({"model": model})
+        if changes:
+            config = parser.parse_args([f"--{c}" for c in changes], namespace=config)
+        with warnings.catch_warnings():  # encoders and lambdas of what is left out
+            warnings.filterwarnings("ignore", message=r".*is not used$")
+            module: MultitaskModule = parser.instantiate_classes(config).model
+        return module
+
+    def view(
+        self,
+        data: BaseDataModule,
+        *,
+        modalities: Sequence[str] | None = None,
+        tasks: Sequence[str] | None = None,
+        seed: int = 0,
+        least_steps: int = 0,
+    ) -> DataView:
+        """A part of ``data``; see DataView."""
+        return DataView(data, modalities=modalities, tasks=tasks, seed=seed, least_steps=least_steps)
+
+    def steps(self, data: BaseDataModule) -> int:
+        """Training steps that the configuration makes on the whole of ``data``."""
+        epochs = int(self.config["trainer"].get("max_epochs") or 1)
+        return epochs * len(data.train_dataloader())
+
+    def fit(
+        self,
+        module: MultitaskModule,
+        data: BaseDataModule,
+        *,
+        seed: int = 0,
+        folder: Path | None = None,
+        progress: bool = False,
+        callbacks: Sequence[L.Callback] = (),
+    ) -> int:
+        """Train as the configuration says, keep the weights of the best validation, and return the steps made.
+
+        Args:
+            module: from ``module``, made after ``seed_everything(seed)``.
+            data: what it trains on.
+            seed: of everything random.
+            folder: where curves (metrics.csv) are written; None writes nothing.
+            progress: show a progress bar.
+            callbacks: further ones.
+        """
+        from lightning.pytorch.loggers import CSVLogger
+
+        from experiments.best import BestWeights
+
+        options = {k: v for k, v in self.config["trainer"].items() if k in TRAINER and v is not None}
+        if not module.automatic_optimization:
+            module.manual_clip = float(options.pop("gradient_clip_val", 0.0))
+        best = BestWeights()
+        trainer = L.Trainer(
+            **options,
+            devices=1,
+            logger=CSVLogger(folder, name="", version="") if folder else False,
+            enable_checkpointing=False,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=int(self.config["trainer"].get("log_every_n_steps") or 50),
+            callbacks=[best, *callbacks],
+        )
+        torch.manual_seed(seed)
+        trainer.fit(module, datamodule=data)
+        best.restore(module)
+        module.trainer = None  # type: ignore[assignment]
+        data.trainer = None
+        return int(trainer.global_step)
+
+
+def study_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """A parser with the options that every command of the evidence has; the rest goes to ``Study.parse``."""
+    parser = argparse.ArgumentParser(
+        prog=f"run.py {command}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="--config FILE, --data.*, --model.*, --trainer.* and --threads are those of run.py fit. What is "
+        "finished is kept in the folder of --out, and is not run again; another configuration has other keys.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--out", type=Path, default=None, help=f"folder of the results (default runs/{command}/CONFIG)"
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="of split and training (default 0 1 2)"
+    )
+    parser.add_argument("--budget", type=seconds_of, default=0.0, help="time to stop at, such as 20m; default none")
+    parser.add_argument("--jobs", type=int, default=0, help="processes at once; default: cores / threads")
+    parser.add_argument("--resamples", type=int, default=500, help="of the bootstrap (default 500)")
+    return parser
+
+
+def folders(options: argparse.Namespace, study: Study, command: str) -> tuple[Path, Path]:
+    """The folder of a command's results, and that of its finished trainings, which commands may share."""
+    results = options.out or Path("runs") / command / study.name
+    return results, options.cells or results / "cells"

@@ -1,0 +1,1 @@
+"""What to ask of predictions and embeddings: groups, shots, subsets, corruption, calibration."""
