@@ -52,7 +52,7 @@ class Cell:
 
     def key(self, study: Study) -> str:
         """Name of the cell's folder: what it is in words, and a hash of it and of the configuration."""
-        text = json.dumps([study.fingerprint(), asdict(self)], sort_keys=True)
+        text = json.dumps([study.fingerprint(self.kind), asdict(self)], sort_keys=True)
         words = "-".join([self.kind, "+".join(self.tasks) or "all", f"seed{self.seed}"])[:60]
         return f"{words}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 

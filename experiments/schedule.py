@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from experiments.budget import Budget
 from experiments.cells import Cell, Finished, load_cell, run_cell, view_of
 from experiments.study import Study
+from zoo.encoders.feature_store import VARIABLE
 from zoo.errors import DataError
 
 
@@ -56,6 +57,7 @@ def run_cells(
         jobs: processes; 0 takes cores over threads.
     """
     budget = budget or Budget()
+    os.environ.setdefault(VARIABLE, str(folder / "features"))  # processes share what frozen networks have seen
     quiet()
     ran = Ran()
     for cell in dict.fromkeys(cells):
@@ -147,7 +149,7 @@ class _Worker:
         except EOFError:
             self.process.join()
             raise DataError(
-                f"the process that trained {describe(cell)} ended with code {self.process.exitcode} (out of memory?); "
+                f"the process that trained {describe(cell)} ended with {self.process.exitcode} (out of memory?); "
                 "run the command again, with --jobs 1 to need less memory"
             ) from None
 

@@ -26,6 +26,12 @@ from zoo.module import MultitaskModule
 TRAINER = ("max_epochs", "max_steps", "gradient_clip_val", "accelerator", "precision", "check_val_every_n_epoch")
 """Options of the trainer that trainings of a study take over; each runs on one device."""
 
+LOADING = ("batch_size", "eval_batch_size", "temperature", "homogeneous", "num_workers", "augment", "cache_mib")
+LOADING += ("transforms", "predict_split", "index")
+"""Options of the data that say how a network is fed, and nothing of which rows there are."""
+NETWORK_PROCESSORS = ("TextProcessor", "ImageProcessor", "SignalProcessor")
+"""Processors of which classical pipelines see nothing: they read raw values, and no length follows from these."""
+
 
 class _StudyCLI(ZooCLI):
     """ZooCLI that parses and builds nothing."""
@@ -78,10 +84,20 @@ class Study:
         paths = [str(p) for p in config.get("config") or []]
         return cls(config, "+".join(Path(p).stem for p in paths) or "study", int(config.get("threads") or 0))
 
-    def fingerprint(self) -> str:
-        """A hash of all that results depend on."""
-        trainer = {k: self.config["trainer"].get(k) for k in TRAINER}
-        text = json.dumps([self.config["data"], self.config["model"], trainer], sort_keys=True, default=repr)
+    def fingerprint(self, kind: str = "network") -> str:
+        """A hash of all that results depend on; those of "classical" pipelines depend on the data alone."""
+        data = copy.deepcopy(self.config["data"])
+        parts: list[Any] = [data]
+        if kind == "classical":
+            for name in LOADING:
+                data["init_args"].pop(name, None)
+            processors = data["init_args"].get("processors") or {}
+            data["init_args"]["processors"] = {
+                n: p for n, p in processors.items() if not str(p.get("class_path")).endswith(NETWORK_PROCESSORS)
+            }
+        else:
+            parts += [self.config["model"], {k: self.config["trainer"].get(k) for k in TRAINER}]
+        text = json.dumps(parts, sort_keys=True, default=repr)
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     @property

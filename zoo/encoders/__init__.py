@@ -7,6 +7,7 @@ from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.bert import BERTEncoder
 from zoo.encoders.dnabert import DNABERTEncoder
 from zoo.encoders.esm import ESMEncoder
+from zoo.encoders.frozen import FrozenImageEncoder, FrozenTextEncoder
 from zoo.encoders.lstm import LSTMEncoder
 from zoo.encoders.scbert import SCBERTEncoder
 from zoo.encoders.tabular import TabularEncoder
@@ -19,6 +20,8 @@ __all__ = [
     "DNABERTEncoder",
     "ESMEncoder",
     "Encoder",
+    "FrozenImageEncoder",
+    "FrozenTextEncoder",
     "LSTMEncoder",
     "SCBERTEncoder",
     "TabularEncoder",

@@ -7,33 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.contract import NUCLEOTIDES, PAD, ModalitySpec, Tokens, masked_mean
+from zoo.encoders.bag import KmerBag
 from zoo.encoders.base import ENCODERS, Encoder
-from zoo.encoders.parts import Trunk, check_heads, load_own, some_token
+from zoo.encoders.parts import BASES, Trunk, check_heads, kmer_ids, load_own, some_token
 from zoo.errors import SpecError
-
-UNKNOWN_KMER = 1
-"""Id of a k-mer that holds an unknown nucleotide; id 0 is a k-mer that holds padding."""
-BASES = 4
-
-
-def kmer_ids(codes: Tensor, k: int, stride: int = 1) -> Tensor:
-    """Map (N, L) nucleotide codes to (N, (L - k) // stride + 1) ids of overlapping k-mers.
-
-    The first nucleotide is the most significant digit: AA..A is 2 and TT..T is 4**k + 1.
-
-    Args:
-        codes: 0 padding, 1..4 A, C, G, T, 5 unknown.
-        k: letters in a k-mer.
-        stride: letters between the starts of two k-mers.
-
-    >>> kmer_ids(torch.tensor([[1, 1, 4, 5, 1, 0]]), 2).tolist()
-    [[2, 5, 1, 1, 0]]
-    """
-    windows = codes.unfold(1, k, stride)
-    digits = BASES ** torch.arange(k - 1, -1, -1, device=codes.device)
-    ids = ((windows - 1) * digits).sum(-1) + 2
-    ids = torch.where((windows > BASES).any(-1), UNKNOWN_KMER, ids)
-    return torch.where((windows == PAD).any(-1), PAD, ids)
 
 
 @ENCODERS.register
@@ -58,9 +35,13 @@ class DNABERTEncoder(Encoder):
         conv: add the convolution.
         kernel: odd width of the convolution in letters.
         mlp_ratio: hidden width of the blocks' MLP over D.
+        bag: k of the longest k-mer whose counts are mapped linearly to D and added to the pooled vector, beside
+            the transformer (see ``KmerBag``); 0 for none. ``embed`` does not read them.
+        bag_positions: let the bag also read the letter at each position, for sequences that are aligned.
+        bag_dropout: dropout rate of the bag's features.
 
     Raises:
-        SpecError: sequences shorter than k, or an even kernel.
+        SpecError: sequences shorter than k, an even kernel, or a bag of too long k-mers.
     """
 
     kinds = ("dna",)
@@ -78,6 +59,9 @@ class DNABERTEncoder(Encoder):
         conv: bool = True,
         kernel: int = 11,
         mlp_ratio: float = 2.0,
+        bag: int = 0,
+        bag_positions: bool = False,
+        bag_dropout: float = 0.2,
     ) -> None:
         super().__init__(spec, dim)
         check_heads("DNABERTEncoder", dim, heads)
@@ -89,6 +73,11 @@ class DNABERTEncoder(Encoder):
             )
         if kernel < 1 or kernel % 2 == 0:
             raise SpecError(f"DNABERTEncoder: kernel={kernel} must be odd and positive, such as {kernel + 1}")
+        if not 0 <= bag <= min(length, 8) or (bag_positions and not bag):
+            raise SpecError(
+                f"DNABERTEncoder: bag={bag}, bag_positions={bag_positions} do not fit '{spec.name}' of length "
+                f"{length}: take 1 <= bag <= {min(length, 8)}, or bag=0 and bag_positions=False for no bag"
+            )
         self.k, self.stride = k, stride
         self.words = nn.Embedding(BASES**k + 2, dim)
         nn.init.normal_(self.words.weight, std=0.1)
@@ -96,6 +85,7 @@ class DNABERTEncoder(Encoder):
         self.motifs = nn.Conv1d(BASES, dim, kernel, padding=kernel // 2) if conv else None
         self.trunk = Trunk(dim, depth, heads, mlp_ratio, dropout)
         self.pool = nn.Linear(2 * dim, dim)
+        self.bag = KmerBag(length, bag, dim, bag_positions, bag_dropout) if bag else None
         load_own(self, pretrained)
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,4 +103,5 @@ class DNABERTEncoder(Encoder):
         values, mask = self.embed(x)
         values = self.trunk(values, mask)
         peak = values.masked_fill(~mask.unsqueeze(-1), float("-inf")).amax(1)
-        return Tokens(values, mask, self.pool(torch.cat([masked_mean(values, mask), peak], -1)))
+        pooled = self.pool(torch.cat([masked_mean(values, mask), peak], -1))
+        return Tokens(values, mask, pooled if self.bag is None else pooled + self.bag(x))

@@ -10,7 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from zoo.contract import PAD
 from zoo.errors import SpecError
+
+UNKNOWN_KMER = 1
+"""Id of a k-mer that holds an unknown nucleotide; id 0 is a k-mer that holds padding."""
+BASES = 4
 
 
 def check_heads(owner: str, dim: int, heads: int, even: bool = False) -> None:
@@ -39,6 +44,26 @@ def some_token(mask: Tensor) -> Tensor:
     first = torch.zeros_like(mask)
     first[:, :1] = True
     return mask | (first & ~mask.any(1, keepdim=True))
+
+
+def kmer_ids(codes: Tensor, k: int, stride: int = 1) -> Tensor:
+    """Map (N, L) nucleotide codes to (N, (L - k) // stride + 1) ids of overlapping k-mers.
+
+    The first nucleotide is the most significant digit: AA..A is 2 and TT..T is 4**k + 1.
+
+    Args:
+        codes: 0 padding, 1..4 A, C, G, T, 5 unknown.
+        k: letters in a k-mer.
+        stride: letters between the starts of two k-mers.
+
+    >>> kmer_ids(torch.tensor([[1, 1, 4, 5, 1, 0]]), 2).tolist()
+    [[2, 5, 1, 1, 0]]
+    """
+    windows = codes.unfold(1, k, stride)
+    digits = BASES ** torch.arange(k - 1, -1, -1, device=codes.device)
+    ids = ((windows - 1) * digits).sum(-1) + 2
+    ids = torch.where((windows > BASES).any(-1), UNKNOWN_KMER, ids)
+    return torch.where((windows == PAD).any(-1), PAD, ids)
 
 
 def sinusoid(length: int, dim: int) -> Tensor:
