@@ -230,6 +230,7 @@ def study_parser(command: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0, 1, 2], help="of split and training (default 0 1 2)"
     )
+    parser.add_argument("--cells", type=Path, default=None, help="finished trainings (default: cells in --out)")
     parser.add_argument("--budget", type=seconds_of, default=0.0, help="time to stop at, such as 20m; default none")
     parser.add_argument("--jobs", type=int, default=0, help="processes at once; default: cores / threads")
     parser.add_argument("--resamples", type=int, default=500, help="of the bootstrap (default 500)")
