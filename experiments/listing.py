@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,8 +15,12 @@ import datamodules.phantom
 import datamodules.sources  # noqa: F401
 import zoo  # noqa: F401
 from datamodules.source import SOURCES
+from experiments.table1.rows import ROWS
+from zoo.analysis.corruptions import CORRUPTIONS
+from zoo.baselines import BASELINES
 from zoo.encoders import ENCODERS
 from zoo.fusion import FUSIONS
+from zoo.registry import Registry
 from zoo.tasks import TASKS
 from zoo.weighting import WEIGHTINGS
 
@@ -79,10 +84,12 @@ def sources_markdown() -> str:
 def main() -> None:
     """Print the registered names and the shipped configurations."""
     table = Table(show_header=False)
-    for registry in (ENCODERS, FUSIONS, WEIGHTINGS, TASKS, SOURCES):
+    registries: tuple[Registry[Any], ...] = (ENCODERS, FUSIONS, WEIGHTINGS, TASKS, SOURCES)
+    for registry in (*registries, BASELINES, CORRUPTIONS, ROWS):
         table.add_row(registry.family, ", ".join(registry.names()))
-    configs = Path(__file__).parent / "configs"
-    table.add_row("configuration", ", ".join(sorted(p.name for p in configs.glob("*.yaml"))))
+    for what, folder in (("configuration", "configs"), ("sweep", "sweeps")):
+        files = (Path(__file__).parent / folder).glob("*.yaml")
+        table.add_row(what, ", ".join(sorted(p.name for p in files)))
     Console().print(table)
 
 

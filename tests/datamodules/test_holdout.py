@@ -59,7 +59,7 @@ def test_what_cannot_be_held_out_is_refused(tmp_path: object) -> None:
         _ = MultimodalDataModule([cohort()], holdout={"organs": ["liver"]}).pipeline
     with pytest.raises(UnknownNameError, match=r"data.holdout\['organ'\] 'livr'; did you mean 'liver'"):
         _ = MultimodalDataModule([cohort()], holdout={"organ": ["livr"]}).pipeline
-    with pytest.raises(SpecError, match="cannot be used with data.index"):
+    with pytest.raises(SpecError, match=r"cannot be used with data\.index"):
         _ = MultimodalDataModule([cohort()], holdout={"organ": ["liver"]}, index=str(tmp_path)).pipeline
     with pytest.raises(SpecError, match="predict_split 'ood' is unknown"):
         MultimodalDataModule([cohort()], predict_split="ood")

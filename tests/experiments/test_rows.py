@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from experiments.paper import TABLE_1, TASKS
-from experiments.rows import ROWS, Plan, Row, all_cells, chosen_rows, merge
+from experiments.table1.paper import TABLE_1, TASKS
+from experiments.table1.rows import ROWS, Plan, Row, all_cells, chosen_rows, merge
 from zoo.contract import ModalitySpec, TaskSpec
 from zoo.errors import UnknownNameError
 from zoo.evaluation import Evaluated

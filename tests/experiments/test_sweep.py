@@ -17,9 +17,9 @@ from wandb.sdk.sweeps.scheduler.optuna import search_space_from_sweep_config
 from experiments import sweep
 from experiments.run import find_configs
 from experiments.study import Study
-from experiments.sweep_file import SHIPPED, Parameter, SweepFile, fill_in, find_sweep, load_sweep
-from experiments.sweep_search import Search, open_storage, open_trials
-from experiments.sweep_trial import Outcome, options_of, parse_study, plan
+from experiments.sweep.file import SHIPPED, Parameter, SweepFile, fill_in, find_sweep, load_sweep
+from experiments.sweep.search import Search, open_storage, open_trials
+from experiments.sweep.trial import Outcome, options_of, parse_study, plan
 from zoo.errors import DataError, SpecError, UnknownNameError, ZooError
 from zoo.fusion import FUSIONS
 from zoo.results import load_result
@@ -439,7 +439,7 @@ def test_a_grid_of_modalities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_hopeless_trials_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parameters = {"model.learning_rate": {"values": [0.003, 1e-8]}}
     path = write(tmp_path, method="grid", parameters=parameters, early_terminate={"type": "hyperband", "min_iter": 1})
-    monkeypatch.setattr("experiments.sweep_search.STARTUP", 2)
+    monkeypatch.setattr("experiments.sweep.search.STARTUP", 2)
     arguments = ("--trainer.max_epochs", "6", "--data.tasks=[radiographic_findings]", "--resamples", "20")
     start(path, *arguments, monkeypatch=monkeypatch)
     rows = load_result(tmp_path / "out").tables[0].rows

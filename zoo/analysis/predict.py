@@ -60,7 +60,7 @@ def predict(
             batch = batch.to(module.device)
             output = module(batch)
             collector.add(output, batch)
-            vectors.append(_vectors(output.streams, output.available).float().cpu())
+            vectors.append(fused_vectors(output.streams, output.available).float().cpu())
             ids += batch.ids
             groups.append({k: v.cpu() for k, v in batch.groups.items()})
             present.append({k: v.cpu() for k, v in batch.present.items()})
@@ -77,7 +77,8 @@ def predict(
     )
 
 
-def _vectors(streams: dict[str, Tensor], available: dict[str, Tensor]) -> Tensor:
+def fused_vectors(streams: dict[str, Tensor], available: dict[str, Tensor]) -> Tensor:
+    """(B, D) of the stream ``fused``, or the mean of the streams that a row has where there is none."""
     if FUSED in streams:
         return streams[FUSED]
     weight = torch.stack([available[s] for s in streams]).float().unsqueeze(-1)

@@ -1,7 +1,17 @@
 """Callbacks look at results; they never change training."""
 
+from zoo.callbacks.few_shot import FewShotCallback
+from zoo.callbacks.ood import OODCallback
 from zoo.callbacks.predictions import PredictionWriter
 from zoo.callbacks.report import ReportCallback
 from zoo.callbacks.resume import ResumeCallback
+from zoo.callbacks.robustness import RobustnessCallback
 
-__all__ = ["PredictionWriter", "ReportCallback", "ResumeCallback"]
+__all__ = [
+    "FewShotCallback",
+    "OODCallback",
+    "PredictionWriter",
+    "ReportCallback",
+    "ResumeCallback",
+    "RobustnessCallback",
+]

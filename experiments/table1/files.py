@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.paper import NOTE, TABLE_1
-from experiments.rows import Row
+from experiments.table1.paper import NOTE, TABLE_1
+from experiments.table1.rows import Row
 from zoo.results import Result
 
 Entries = Mapping[tuple[str, str], Any]

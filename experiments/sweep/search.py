@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from experiments.study import Study
-from experiments.sweep_file import SweepFile
-from experiments.sweep_trial import Outcome, options_of
+from experiments.sweep.file import SweepFile
+from experiments.sweep.trial import Outcome, options_of
 
-CONFIGS = Path(__file__).resolve().parent / "configs"
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 STARTUP = 5
 """Trials that bayes draws at random first, and that nothing is pruned before."""
 

@@ -16,7 +16,7 @@ import yaml
 from experiments.study import TRAINER
 from zoo.errors import DataError, SpecError, unknown_name
 
-SHIPPED = Path(__file__).resolve().parent / "sweeps"
+SHIPPED = Path(__file__).resolve().parents[1] / "sweeps"
 METHODS = ("grid", "random", "bayes")
 DISTRIBUTIONS = ("constant", "categorical", "int_uniform", "uniform", "q_uniform", "log_uniform_values")
 TOP_KEYS: tuple[str, ...] = (

@@ -1,6 +1,6 @@
 """The rows of Table 1: which trainings each method needs for a task.
 
-A further row is one more registered class here (or in any imported file); the table, the tests, the files and the page
+A further row is one more registered class here; the table, the tests, the files and the page
 take it up by themselves.
 """
 

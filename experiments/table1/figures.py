@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from experiments.cells import Finished
-from experiments.rows import Plan, Row
 from experiments.schedule import Ran
+from experiments.table1.rows import Plan, Row
 from zoo.results import Figure, Series, joint_word
 
 Entries = Mapping[tuple[str, str], Any]

@@ -19,10 +19,10 @@ from experiments.budget import Budget
 from experiments.run import find_configs
 from experiments.schedule import quiet
 from experiments.study import study_parser
-from experiments.sweep_file import SweepFile, fill_in, find_sweep, load_sweep
-from experiments.sweep_report import report
-from experiments.sweep_search import Search, command_of, open_storage, open_trials
-from experiments.sweep_trial import Outcome, options_of, parse_study, plan, run_plan
+from experiments.sweep.file import SweepFile, fill_in, find_sweep, load_sweep
+from experiments.sweep.report import report
+from experiments.sweep.search import Search, command_of, open_storage, open_trials
+from experiments.sweep.trial import Outcome, options_of, parse_study, plan, run_plan
 from zoo.errors import MissingExtraError, SpecError
 
 HELP = """Run a sweep over options of run.py fit, and say which were best on the validation split.

@@ -20,12 +20,12 @@ from rich.table import Table as RichTable
 
 from experiments.budget import Budget
 from experiments.cells import Finished, spec_of
-from experiments.paper import NOTE, TABLE_1
-from experiments.rows import ROWS, Plan, Row, all_cells, chosen_rows, same_seed
 from experiments.schedule import Ran, describe, run_cells
 from experiments.study import Study, folders, study_parser
-from experiments.table1_files import write_latex, write_markdown
-from experiments.table1_figures import figures
+from experiments.table1.figures import figures
+from experiments.table1.files import write_latex, write_markdown
+from experiments.table1.paper import NOTE, TABLE_1
+from experiments.table1.rows import ROWS, Plan, Row, all_cells, chosen_rows, same_seed
 from zoo.analysis.paired import Difference, Estimate, Runs, compare, estimate
 from zoo.contract import TaskSpec
 from zoo.evaluation import Evaluated

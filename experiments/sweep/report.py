@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from experiments.cells import load_cell, spec_of
-from experiments.sweep_file import Parameter
-from experiments.sweep_search import Search, command_of
-from experiments.sweep_trial import Outcome, plan
+from experiments.sweep.file import Parameter
+from experiments.sweep.search import Search, command_of
+from experiments.sweep.trial import Outcome, plan
 from zoo.analysis.paired import estimate
 from zoo.results import Column, Figure, Result, Series, Table, joint_word
 from zoo.tasks import task_kind

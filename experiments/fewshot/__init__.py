@@ -1,0 +1,188 @@
+"""``run.py fewshot``: what a model makes of classes, or of a task, that it never saw, from 0, 5, 10, 20 examples."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from experiments.budget import Budget
+from experiments.cells import Cell
+from experiments.fewshot.report import print_result, result_of, write_csv
+from experiments.fewshot.scores import NAME_TEXTS, Plan, score_cell
+from experiments.fewshot.spaces import CLASSES
+from experiments.schedule import run_cells
+from experiments.study import Study, study_parser
+from zoo.analysis.episodes import LEAST_QUERIES, QUERY, SUPPORT, Codes, enough_rows
+from zoo.contract import TaskSpec
+from zoo.errors import SpecError, unknown_name
+
+KINDS = (*CLASSES, "regression")
+Choice = Callable[[int], tuple[str, ...]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = study_parser("fewshot", __doc__ or "")
+    parser.add_argument("--task", default="", help="task of classes of which some are held out")
+    parser.add_argument("--classes", nargs="+", default=[], help="the classes to hold out, the same for every seed")
+    parser.add_argument(
+        "--hold-out-classes", type=int, default=4, help="how many classes each seed draws to hold out (default 4)"
+    )
+    parser.add_argument(
+        "--held-out-task", default="", help="hold out this whole task instead, and train on the others"
+    )
+    parser.add_argument("--shots", type=int, nargs="+", default=[0, 5, 10, 20], help="examples a class (0 5 10 20)")
+    parser.add_argument("--episodes", type=int, default=200, help="draws of examples and queries, per seed (200)")
+    parser.add_argument("--ways", type=int, default=0, help="classes an episode; default: all that were held out")
+    parser.add_argument("--queries", type=int, default=30, help="rows a class that are asked, at most (30)")
+    parser.add_argument("--names", choices=NAME_TEXTS, default="auto", help="how class names become vectors (auto)")
+    return parser
+
+
+def main() -> None:
+    """Train without the held-out classes or task, learn them from few examples, and write the result."""
+    started = time.monotonic()
+    options, rest = _parser().parse_known_args(sys.argv[2:])
+    plan = _plan(options)
+    study = Study.parse(rest)
+    folder = options.out or Path("runs") / "fewshot" / study.name
+    cells, known = _cells(study, plan, options)
+    ran = run_cells(study, cells, folder / "cells", budget=Budget(options.budget), jobs=options.jobs)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        scores = [
+            score_cell(study, ran.finished[c], plan, folder / "scores", bar) for c in cells if c in ran.finished
+        ]
+    if not scores:
+        raise SpecError("the budget allowed no training; give a larger --budget")
+    result = result_of(study.name, plan, scores, options.resamples)
+    result.summary += known
+    if ran.left:
+        result.summary.append(f"Left by the budget: the trainings of seeds {[c.seed for c in ran.left]}.")
+    result.seconds = round(time.monotonic() - started, 1)
+    result.command_line = "run.py " + " ".join(sys.argv[1:])
+    path = result.save(folder)
+    write_csv(result.tables[0], folder / "fewshot.csv")
+    print_result(result)
+    Console().print(f"report: {path}; run.py report {folder} draws it", highlight=False, markup=False, soft_wrap=True)
+
+
+# -- what is held out ----------------------------------------------------------------------------------------
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    if bool(options.task) == bool(options.held_out_task):
+        raise SpecError("say what is held out: --task NAME for classes of it, or --held-out-task NAME for all of it")
+    if options.held_out_task and options.classes:
+        raise SpecError("--classes goes with --task; with --held-out-task every class of it is new")
+    if min(options.shots) < 0 or options.episodes < 1 or options.queries < LEAST_QUERIES or options.ways < 0:
+        raise SpecError(
+            f"--shots {options.shots} --episodes {options.episodes} --queries {options.queries} --ways "
+            f"{options.ways}: shots and ways are 0 or more, episodes 1 or more, queries at least {LEAST_QUERIES}"
+        )
+    if options.ways == 1:
+        raise SpecError("--ways 1 leaves nothing to tell apart; give 2 or more, or 0 for all held-out classes")
+    return Plan(
+        task=options.task or options.held_out_task,
+        whole_task=bool(options.held_out_task),
+        shots=tuple(sorted(set(options.shots))),
+        episodes=options.episodes,
+        ways=options.ways,
+        queries=options.queries,
+        names=options.names,
+    )
+
+
+def _cells(study: Study, plan: Plan, options: argparse.Namespace) -> tuple[list[Cell], list[str]]:
+    """The trainings, one a seed, and sentences about what could not be held out."""
+    data = study.data()
+    specs = {s.name: s for s in data.task_specs}
+    if plan.task not in specs:
+        raise unknown_name("task", plan.task, specs)
+    spec = specs[plan.task]
+    allowed = KINDS if plan.whole_task else CLASSES
+    if spec.kind not in allowed:
+        raise SpecError(f"task '{plan.task}' is of kind '{spec.kind}'; few-shot learning takes {allowed}")
+    if plan.whole_task:
+        others = tuple(t for t in specs if t != plan.task)
+        if not others:
+            raise SpecError(
+                f"'{plan.task}' is the only task; nothing is left to train on. Give --task for its classes"
+            )
+        everything = [m.name for m in data.modality_specs]
+        known = {m for t in others for m in (*(specs[t].modalities or everything), specs[t].reads) if m}
+        if not any(spec.uses(m) for m in known):
+            raise SpecError(
+                f"task '{plan.task}' is informed by {spec.modalities}, but the other tasks {others} only train "
+                f"encoders of {tuple(sorted(known))}; hold out another task"
+            )
+        _check_classes(plan, spec, data.pipeline)
+        return [Cell("network", seed, tasks=others) for seed in options.seeds], []
+    pipe = data.pipeline
+    rows = np.sort(np.concatenate([pipe.rows[s] for s in ("train", "val", "test")]))
+    rows = rows[pipe.holdings.labelled[plan.task][rows]]
+    labels = pipe.encoded(plan.task, rows)[0].numpy().astype(np.int64)
+    good, left = enough_rows(labels, plan.most)
+    chosen = _chosen(plan, spec.classes, labels, good, options)
+    told = []
+    if left and not options.classes:
+        told.append(
+            "Classes that could not be held out, for want of rows: "
+            + ", ".join(f"{spec.classes[c]} ({n})" for c, n in sorted(left.items()))
+            + "."
+        )
+    column = f"task:{plan.task}"
+    return [Cell("network", seed, holdout=(column, *chosen(seed))) for seed in options.seeds], told
+
+
+def _check_classes(plan: Plan, spec: TaskSpec, pipe: Any) -> None:
+    """Refuse, before anything is trained, a held-out task without two classes of enough rows in this split."""
+    if spec.kind not in CLASSES:
+        return
+    parts = {s: pipe.labels(s, plan.task)[0].numpy().astype(np.int64) for s in ("train", "val", "test")}
+    roles = np.concatenate([np.full(len(r), QUERY if s == "test" else SUPPORT) for s, r in parts.items()])
+    good, left = enough_rows(np.concatenate(list(parts.values())), plan.most, roles)
+    if len(good) < max(2, plan.ways):
+        raise SpecError(
+            f"task '{plan.task}': {len(good)} of its classes have {plan.most} rows to learn from and "
+            f"{LEAST_QUERIES} test rows, and {max(2, plan.ways)} are needed; the others have "
+            f"{ {spec.classes[c]: n for c, n in left.items()} } rows in all. Take fewer shots or ways"
+        )
+
+
+def _chosen(
+    plan: Plan, classes: Sequence[str], labels: Codes, good: list[int], options: argparse.Namespace
+) -> Choice:
+    """A function of the seed that names the held-out classes."""
+    present = sorted(set(labels.tolist()))
+    for name in options.classes:
+        if name not in classes:
+            raise unknown_name(f"class of task '{plan.task}'", name, classes)
+        code = classes.index(name)
+        if code not in good:
+            raise SpecError(
+                f"class '{name}' has {int((labels == code).sum())} rows; {plan.most} shots need "
+                f"{plan.most + LEAST_QUERIES}. Take fewer shots or another class"
+            )
+    count = len(set(options.classes)) or options.hold_out_classes
+    if not 2 <= count <= min(len(present) - 2, len(good)):
+        raise SpecError(
+            f"{count} classes of '{plan.task}' cannot be held out: {len(good)} have rows for {plan.most} shots, and "
+            f"of the {len(present)} in the data 2 must stay to be trained on, and 2 be held out; see --classes, "
+            "--hold-out-classes and --shots"
+        )
+    if plan.ways > count:
+        raise SpecError(f"--ways {plan.ways}: only {count} classes are held out")
+    if options.classes:
+        fixed = tuple(c for c in classes if c in options.classes)
+        return lambda seed: fixed
+    return lambda seed: tuple(
+        classes[c] for c in sorted(np.random.default_rng(seed).choice(good, count, replace=False).tolist())
+    )
