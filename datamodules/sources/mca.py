@@ -31,7 +31,7 @@ RECURRENT = (
 class MouseCellAtlas(CellSource):
     """Read reference profiles: mean counts of 3028 named genes, the cell type, the organ.
 
-    Profiles of one organ never cross a split, so that validation and test hold unseen organs.
+    By default profiles of one organ never cross a split, so that validation and test hold unseen organs.
 
     Args:
         folder: folder of the file, below the root.
@@ -39,9 +39,11 @@ class MouseCellAtlas(CellSource):
         cell_types: "recurrent" keeps the profiles of the ten types of RECURRENT; "all" keeps every profile,
             with the types of the file as classes (most of them occur in one organ only).
         modality: name of the modality.
+        group_by: what never crosses a split; "none" splits profiles at random, so that organs that are held out (see
+            data.holdout) can be compared with test profiles of organs that were trained on.
 
     Raises:
-        SpecError: ``cell_types`` is neither.
+        SpecError: ``cell_types`` or ``group_by`` is none of these.
     """
 
     def __init__(
@@ -51,8 +53,12 @@ class MouseCellAtlas(CellSource):
         file: str = "mca_tissues.h5ad",
         cell_types: Literal["recurrent", "all"] = "recurrent",
         modality: str = "scrna",
+        group_by: Literal["organ", "none"] = "organ",
     ) -> None:
         super().__init__(folder=folder)
+        if group_by not in ("organ", "none"):
+            raise SpecError(f"MouseCellAtlas: group_by is {group_by!r}; allowed: ('organ', 'none')")
+        self.group_by = group_by
         if cell_types not in ("recurrent", "all"):
             raise SpecError(f"MouseCellAtlas: cell_types is {cell_types!r}; allowed: ('recurrent', 'all')")
         self.file, self.cell_types = file, cell_types
@@ -80,11 +86,12 @@ class MouseCellAtlas(CellSource):
             if "" in values:
                 raise DataError(f"profile, organ and cell type are {values}; none may be empty", file=path, row=i)
         groups = {"organ": organ, "cell_type": kind}
+        apart = organ if self.group_by == "organ" else ()
         if self.cell_types == "all":
-            return self._take(cells, "mca", {"cell_type": kind}, groups, group=organ, names=profile)
+            return self._take(cells, "mca", {"cell_type": kind}, groups, group=apart, names=profile)
         kept = np.flatnonzero(np.isin(kind, RECURRENT))
         groups["cell_type"] = [k if k in RECURRENT else "" for k in kind]
         self.skipped["cell type is not recurrent"] = len(kind) - len(kept)
         classes = {"cell_type": RECURRENT}
         labels = {"cell_type": groups["cell_type"]}
-        return self._take(cells, "mca", labels, groups, group=organ, names=profile, kept=kept, classes=classes)
+        return self._take(cells, "mca", labels, groups, group=apart, names=profile, kept=kept, classes=classes)

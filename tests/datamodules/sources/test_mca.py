@@ -51,6 +51,14 @@ def test_all_types(folder):
     assert source.card.tasks[0].classes == ("B cell", "Macrophage", "Secretory alveoli cell", "T cell")
 
 
+def test_profiles_can_be_split_at_random(folder):
+    source = opened(folder, group_by="none")
+    assert set(source.index["group"]) == {""}
+    assert source.group_names() == opened(folder).group_names()
+    with pytest.raises(SpecError, match="group_by is 'tissue'"):
+        MouseCellAtlas(group_by="tissue")  # type: ignore[arg-type]
+
+
 def test_bad_input(folder):
     path = folder / "scrna" / "mca_tissues.h5ad"
     with pytest.raises(SpecError, match="cell_types"):
