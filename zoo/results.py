@@ -6,6 +6,7 @@ Every command of the evidence (table1, ood, fewshot, ablate, robustness, a fit) 
 
 from __future__ import annotations
 
+import csv
 import datetime
 import json
 import math
@@ -177,7 +178,7 @@ class Result:
     folder: Path | None = None
 
     def save(self, folder: Path | str) -> Path:
-        """Write ``folder/result.json`` and return its path."""
+        """Write ``folder/result.json``, and every table as NAME.csv beside it; return the path of the former."""
         path = Path(folder) / FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         self.machine = self.machine or machine()
@@ -186,6 +187,8 @@ class Result:
         written = path.with_suffix(".tmp")
         written.write_text(json.dumps({"schema": SCHEMA, **_plain(content)}, indent=1, allow_nan=False) + "\n")
         written.replace(path)
+        for table in self.tables:
+            write_csv(table, path.parent / f"{table.name}.csv")
         return path
 
 
@@ -219,6 +222,22 @@ def load_result(folder: Path | str) -> Result:
         raise DataError(f"it does not hold a result: {error}", file=path) from error
     result.folder = path.parent
     return result
+
+
+def write_csv(table: Table, path: Path) -> None:
+    """Write every column of a table, the ends of intervals included; what is unknown is empty."""
+    keys = list(dict.fromkeys(k for c in table.columns for k in (c.key, c.low, c.high) if k))
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(keys)
+        writer.writerows([_field(row.get(k)) for k in keys] for row in table.rows)
+
+
+def _field(value: Any) -> Any:
+    value = _plain(value)
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def machine() -> str:

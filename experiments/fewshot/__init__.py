@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from experiments.budget import Budget
 from experiments.cells import Cell
-from experiments.fewshot.report import print_result, result_of, write_csv
+from experiments.fewshot.report import result_of
 from experiments.fewshot.scores import NAME_TEXTS, Plan, score_cell
 from experiments.fewshot.spaces import CLASSES
+from experiments.finish import finish, show_table
 from experiments.schedule import run_cells
-from experiments.study import Study, study_parser
+from experiments.study import Study, folders, study_parser
 from zoo.analysis.episodes import LEAST_QUERIES, QUERY, SUPPORT, Codes, enough_rows
 from zoo.contract import TaskSpec
 from zoo.errors import SpecError, unknown_name
@@ -52,9 +52,9 @@ def main() -> None:
     options, rest = _parser().parse_known_args(sys.argv[2:])
     plan = _plan(options)
     study = Study.parse(rest)
-    folder = options.out or Path("runs") / "fewshot" / study.name
+    folder, kept = folders(options, study, "fewshot")
     cells, known = _cells(study, plan, options)
-    ran = run_cells(study, cells, folder / "cells", budget=Budget(options.budget), jobs=options.jobs)
+    ran = run_cells(study, cells, kept, budget=Budget(options.budget), jobs=options.jobs)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         scores = [
@@ -66,12 +66,8 @@ def main() -> None:
     result.summary += known
     if ran.left:
         result.summary.append(f"Left by the budget: the trainings of seeds {[c.seed for c in ran.left]}.")
-    result.seconds = round(time.monotonic() - started, 1)
-    result.command_line = "run.py " + " ".join(sys.argv[1:])
-    path = result.save(folder)
-    write_csv(result.tables[0], folder / "fewshot.csv")
-    print_result(result)
-    Console().print(f"report: {path}; run.py report {folder} draws it", highlight=False, markup=False, soft_wrap=True)
+    show_table(result.tables[0], title=f"{result.title} ({result.data} data), 95 % intervals over episodes")
+    finish(result, folder, started)
 
 
 # -- what is held out ----------------------------------------------------------------------------------------

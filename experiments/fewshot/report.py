@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table as RichTable
 
 from experiments.fewshot.scores import HEAD, PROBE, PROTOTYPES, RIDGE, STEPS, Plan, Scores
 from experiments.fewshot.spaces import CLASSICAL, MODEL, UNTRAINED
@@ -241,37 +237,3 @@ def _figure(
         note=note,
         data=data,
     )
-
-
-def write_csv(table: Table, path: Path) -> None:
-    """Write a table, intervals included, a line a row."""
-    keys = [k for c in table.columns for k in (c.key, c.low, c.high) if k]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, keys, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(table.rows)
-
-
-def print_result(result: Result) -> None:
-    """Print the main table and the sentences."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=140)
-    rows = result.tables[0].rows
-    shown = RichTable(title=f"{result.title} ({result.data} data), 95 % intervals over episodes")
-    for name in ("features", "method", "shots", "value", "interval", "seeds' spread", "chance", "episodes"):
-        shown.add_column(name, justify="left" if name in ("features", "method") else "right")
-    for r in rows:
-        spread = "" if r["spread"] is None else f"{r['spread']:.3f}"
-        shown.add_row(
-            r["features"],
-            r["method"],
-            str(r["shots"]),
-            f"{r['value']:.3f}",
-            f"{r['low']:.3f}..{r['high']:.3f}",
-            spread,
-            f"{r['chance']:.3f}",
-            str(r["episodes"]),
-        )
-    console.print(shown)
-    for sentence in result.summary:
-        console.print(f"- {sentence}", highlight=False, markup=False)

@@ -8,7 +8,6 @@ groups that were trained on and on the rows that were held out. Detectors then t
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Sequence
@@ -16,18 +15,25 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table as RichTable
 
 from experiments.budget import Budget
+from experiments.finish import finish, show_table
 from experiments.ood.figures import detection_figures, score_figures
 from experiments.ood.plan import KINDS, Plan, make_plan
 from experiments.ood.report import DetectionLine, class_table, detection_table, group_table, sentences
 from experiments.ood.scores import Line, detection_runs, finished_of, score_line
 from experiments.schedule import Ran, describe, run_cells
-from experiments.study import Study, study_parser
+from experiments.study import Study, folders, study_parser
 from zoo.analysis.detection import detection_scores
 from zoo.errors import MissingExtraError, SpecError
-from zoo.results import Result, Table, joint_word
+from zoo.results import Result, joint_word
+
+COUNTS = ("n_in", "n_out", "unseen_class", "data")
+SHOWN = {
+    "groups": ("group", "task", "model", "metric", "in", "out", "gap", "chance_out", "constant_out", *COUNTS),
+    "detection": ("group", "task", "detector", "auroc", "fpr95", "aupr", *COUNTS),
+}
+"""Tables and columns that are printed; the files hold all."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,7 +77,7 @@ def main() -> None:
     options, rest = _parser().parse_known_args(sys.argv[2:])
     _check(options)
     study = Study.parse(rest)
-    folder = options.out or Path("runs") / "ood" / study.name
+    folder, kept = folders(options, study, "ood")
     budget = Budget(options.budget)
     plan = make_plan(
         study,
@@ -84,17 +90,15 @@ def main() -> None:
         max_groups=options.max_groups,
     )
     cells = plan.cells(options.seeds, options.kinds, options.task)
-    ran = run_cells(study, cells, folder / "cells", budget=budget, jobs=options.jobs)
+    ran = run_cells(study, cells, kept, budget=budget, jobs=options.jobs)
     lines, few = _lines(plan, ran, options)
     detections, problems = ([], []) if options.no_detection else _detections(study, plan, ran, lines, folder, options)
     result = _result(study, plan, ran, lines, detections, options)
     result.summary += few + problems
-    result.seconds = round(time.monotonic() - started, 1)
-    result.command_line = " ".join(["run.py", *sys.argv[1:]])
-    result.save(folder)
     for table in result.tables:
-        write_csv(table, folder / f"{table.name}.csv")
-    _show(result, plan, folder)
+        if table.name in SHOWN:
+            show_table(table, keys=SHOWN[table.name])
+    finish(result, folder, started)
 
 
 def _lines(plan: Plan, ran: Ran, options: argparse.Namespace) -> tuple[list[Line], list[str]]:
@@ -178,49 +182,3 @@ def _result(
         result.tables.append(detection_table(detections, plan.column))
         result.figures += detection_figures(detections, plan.column)
     return result
-
-
-def write_csv(table: Table, path: Path) -> None:
-    """Write every column of a table, the ends of intervals included."""
-    keys = list(dict.fromkeys(k for c in table.columns for k in (c.key, c.low, c.high) if k))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, keys, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(table.rows)
-
-
-def _show(result: Result, plan: Plan, folder: Path) -> None:
-    console = Console()
-    console = console if console.is_terminal else Console(width=160)
-    for table in result.tables:
-        if table.name == "groups":
-            _print(
-                console, table, ("group", "task", "model", "metric", "in", "out", "gap", "chance_out", "constant_out")
-            )
-        elif table.name == "detection":
-            _print(console, table, ("group", "task", "detector", "auroc", "fpr95", "aupr"))
-    for line in result.summary:
-        console.print(f"- {line}", markup=False, highlight=False)
-    console.print(f"report: {folder}/result.json; run.py report {folder} draws it", markup=False, highlight=False)
-
-
-def _print(console: Console, table: Table, keys: Sequence[str]) -> None:
-    columns = {c.key: c for c in table.columns}
-    extra = [k for k in ("n_in", "n_out", "unseen_class", "data") if k in columns]
-    shown = RichTable(title=f"{table.title}; 95 % intervals")
-    for key in (*keys, *extra):
-        shown.add_column(columns[key].label, justify="left" if columns[key].kind == "text" else "right")
-    for row in table.rows:
-        shown.add_row(*(_text(row, columns[k].low, columns[k].high, row.get(k)) for k in (*keys, *extra)))
-    console.print(shown)
-
-
-def _text(row: dict[str, object], low: str, high: str, value: object) -> str:
-    if not isinstance(value, float):
-        return "" if value is None else str(value).replace("[", "\\[")
-    if value != value:
-        return "-"
-    ends = [row.get(low), row.get(high)]
-    if all(isinstance(e, float) and e == e for e in ends):
-        return f"{value:.3f} ({ends[0]:.3f} to {ends[1]:.3f})"
-    return f"{value:.3f}"

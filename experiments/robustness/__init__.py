@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table as RichTable
 
 from experiments.budget import Budget
 from experiments.cells import Cell, Finished
+from experiments.finish import finish, show_table
 from experiments.robustness.curves import (
     FULL,
     SINGLE,
@@ -31,10 +29,10 @@ from experiments.robustness.curves import (
 )
 from experiments.robustness.groups import Groups, check_columns
 from experiments.robustness.missing import measure_missing, missing_figures, missing_table
-from experiments.robustness.pile import ALL, Model, Options, Pile, names_of, write_csv
+from experiments.robustness.pile import ALL, Model, Options, Pile, names_of
 from experiments.robustness.trust import AFTER, BEFORE, Trust
 from experiments.schedule import Ran, quiet, run_cells
-from experiments.study import Study, study_parser
+from experiments.study import Study, folders, study_parser
 from zoo.analysis.corruptions import CORRUPTIONS, SEVERITIES, corruptions_for
 from zoo.analysis.predict import predict
 from zoo.errors import DataError, SpecError, unknown_name
@@ -42,6 +40,8 @@ from zoo.results import Result, Table, joint_word
 
 TRAINING = 0.7
 """Share of a budget that trainings may take; the rest is for looking at what was trained."""
+HIDDEN = ("levels", "full", "effective_area", "ece_mass", "left_out")
+"""Columns that are not printed."""
 MOST = 60
 """Rows of a table that is printed."""
 RATES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
@@ -56,7 +56,7 @@ def main() -> None:
     quiet()
     budget = Budget(given.budget)
     options = _options(given, budget)
-    folder = given.out or Path("runs") / "robustness" / study.name
+    folder, kept = folders(given, study, "robustness")
     if given.ckpt_path is not None and not given.ckpt_path.is_file():
         raise SpecError(f"--ckpt_path '{given.ckpt_path}' is no file; give a checkpoint of run.py fit")
     seeds = [study.seed] if given.ckpt_path is not None else list(dict.fromkeys(given.seeds))
@@ -64,12 +64,12 @@ def main() -> None:
     ran = Ran()
     if given.ckpt_path is None:
         part = Budget(given.budget * TRAINING)
-        ran = run_cells(study, [Cell("network", s) for s in seeds], folder / "cells", budget=part, jobs=given.jobs)
+        ran = run_cells(study, [Cell("network", s) for s in seeds], kept, budget=part, jobs=given.jobs)
     else:
         part = Budget(given.budget * TRAINING)
     wanted = given.references or ("none" if given.ckpt_path is not None else "single")
     singles = _single_cells(study, seeds, options) if wanted == "single" else []
-    reference = run_cells(study, singles, folder / "cells", budget=part, jobs=given.jobs) if singles else Ran()
+    reference = run_cells(study, singles, kept, budget=part, jobs=given.jobs) if singles else Ran()
     ran.left += reference.left
     if given.ckpt_path is None and not ran.finished:
         raise SpecError(f"the budget of {given.budget:g} s allowed no training; give more with --budget")
@@ -80,13 +80,9 @@ def main() -> None:
         found.add(model)
         found.add_references(study, reference, model.seed)
     result = found.result(study, [s for s in seeds if s in found.seeds], ran)
-    result.seconds = round(time.monotonic() - started, 1)
-    result.command_line = "run.py " + shlex.join(sys.argv[1:])
-    path = result.save(folder)
     for table in result.tables:
-        write_csv(table, folder / f"{table.name}.csv")
-    _print(result)
-    Console().print(f"report: {path}; run.py report {folder} draws it", highlight=False, markup=False, soft_wrap=True)
+        show_table(table, without=HIDDEN, most=MOST, title=f"{table.title} ({result.data} data)")
+    finish(result, folder, started)
 
 
 def _parser() -> Any:
@@ -306,40 +302,3 @@ class _Found:
 
 def _words(cell: Cell) -> str:
     return f"seed {cell.seed}" + (f", {'+'.join(cell.modalities)} alone" if cell.modalities else "")
-
-
-def _print(result: Result) -> None:
-    """Print the tables that fit a terminal."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=max(console.width, 160))
-    for table in result.tables:
-        if len(table.rows) > MOST:
-            console.print(
-                f"{table.title}: {len(table.rows)} rows, in {table.name}.csv", highlight=False, markup=False
-            )
-            continue
-        shown = RichTable(title=f"{table.title} ({result.data} data)")
-        columns = [
-            c for c in table.columns if c.key not in ("levels", "full", "effective_area", "ece_mass", "left_out")
-        ]
-        for column in columns:
-            shown.add_column(column.label, justify="right" if column.kind in ("number", "integer") else "left")
-        for row in table.rows:
-            shown.add_row(*(_cell(row, asdict(c)) for c in columns))
-        console.print(shown)
-    for line in result.summary:
-        console.print(line, highlight=False, markup=False)
-
-
-def _cell(row: dict[str, Any], column: dict[str, Any]) -> str:
-    value = row.get(column["key"])
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if column["kind"] == "flag":
-        return "yes" if value else "no"
-    if column["kind"] != "number":
-        return str(value).replace("[", "\\[")
-    low, high = row.get(column["low"]), row.get(column["high"])
-    text = f"{value:.3f}"
-    known = low is not None and high is not None and math.isfinite(low) and math.isfinite(high)
-    return f"{text} ({low:.3f} to {high:.3f})" if known else text

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from zoo.contract import Batch, TaskSpec
 from zoo.evaluation import Evaluated
 from zoo.module import MultitaskModule
 from zoo.reporting import data_word, references
-from zoo.results import Table, joint_word
+from zoo.results import joint_word
 from zoo.tasks.base import TaskKind
 
 Floats = npt.NDArray[np.float64]
@@ -148,15 +146,6 @@ class Pile:
 def uses(task: TaskSpec, modality: str) -> bool:
     """Whether a task is predicted from a modality, be it only read."""
     return task.uses(modality) or task.reads == modality
-
-
-def write_csv(table: Table, path: Path) -> None:
-    """Write a table with its intervals."""
-    keys = [k for c in table.columns for k in (c.key, c.low, c.high) if k]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(keys)), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(table.rows)
 
 
 def finite(value: float) -> float | None:

@@ -224,7 +224,7 @@ def main() -> None:
     if as_it_is.state == "failed":
         raise SpecError(f"the configuration cannot be trained as it is: {as_it_is.error}")
     out_of_time = run_trials(search, budget, options.jobs, console)
-    report(search, as_it_is, out_of_time, options.resamples, time.monotonic() - started, console)
+    report(search, as_it_is, out_of_time, options.resamples, started)
 
 
 def _print_commands(search: Search, console: Console) -> None:

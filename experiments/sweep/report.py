@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table as RichTable
-
 from experiments.cells import load_cell, spec_of
+from experiments.finish import finish, show_table
 from experiments.sweep.file import Parameter
 from experiments.sweep.search import Search, command_of
 from experiments.sweep.trial import Outcome, plan
@@ -26,9 +21,7 @@ LEAST = 4
 AS_IT_IS = "configuration as it is"
 
 
-def report(
-    search: Search, as_it_is: Outcome, out_of_time: bool, resamples: int, seconds: float, console: Console
-) -> Result:
+def report(search: Search, as_it_is: Outcome, out_of_time: bool, resamples: int, started: float) -> Result:
     """Make, save and print the result of a sweep.
 
     Args:
@@ -36,7 +29,7 @@ def report(
         as_it_is: the outcome of the configuration with none of the options set.
         out_of_time: whether the budget ended the sweep.
         resamples: of the bootstrap of the test.
-        seconds: of wall time.
+        started: time.monotonic() at the beginning.
         console: where to print.
     """
     rows = trial_rows(search, as_it_is)
@@ -54,19 +47,13 @@ def report(
         tables=tables,
         figures=figures(search, as_it_is, joint_word(words)) if best else [],
         seeds=search.seeds,
-        seconds=round(seconds, 1),
-        command_line=" ".join(["run.py", *sys.argv[1:]]),
     )
     result.summary = _summary(search, rows, best, as_it_is, out_of_time)
     if best:
         result.summary.append(f"The best in full: {command_of(_whole(search.arguments), settings)}")
-    path = result.save(search.folder)
     for table in tables:
-        _write_csv(table, search.folder / f"{table.name}.csv")
-        _print(table, console)
-    for sentence in result.summary:
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"report: {path}; run.py report {search.folder} draws it", soft_wrap=True)
+        show_table(table, without=("error",))
+    finish(result, search.folder, started)
     return result
 
 
@@ -227,7 +214,9 @@ def _summary(
     lines += [f"{r['name']} failed: {r['error']}" for r in rows if r["state"] == "failed"][:5]
     if best is None:
         return [*lines, "No trial finished: nothing was found."]
-    chosen = ", ".join(f"{k} = {_text(v)}" for k, v in _settings(search, best).items())
+    chosen = ", ".join(
+        f"{k} = {f'{v:.4g}' if isinstance(v, float) else v}" for k, v in _settings(search, best).items()
+    )
     lines.append(f"Best on validation: {best['name']}, {search.file.metric} {best['value']:.3f}, with {chosen}.")
     if as_it_is.state == "finished":
         gap = (best["value"] - as_it_is.value) * (1 if search.file.maximize else -1)
@@ -249,31 +238,3 @@ def _whole(arguments: Sequence[str]) -> list[str]:
         else:
             kept.append(argument)
     return kept
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _print(table: Table, console: Console) -> None:
-    drawn = RichTable(title=table.title, caption=table.note)
-    shown = [c for c in table.columns if c.key != "error"]
-    for column in shown:
-        drawn.add_column(column.label, justify="left" if column.kind == "text" else "right", overflow="fold")
-    for row in table.rows:
-        cells = []
-        for c in shown:
-            low, high = (row.get(c.low), row.get(c.high)) if c.low else (None, None)
-            cells.append(_text(row.get(c.key)) + (f" ({low:.3f} to {high:.3f})" if low is not None else ""))
-        drawn.add_row(*cells)
-    console.print(drawn, markup=False)
-
-
-def _write_csv(table: Table, path: Path) -> None:
-    keys = [k for c in table.columns for k in (c.key, c.low, c.high) if k]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, keys, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(table.rows)

@@ -6,20 +6,18 @@ multitask. All rows see the same splits and are scored by the same code on the s
 
 from __future__ import annotations
 
-import csv
 import math
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from experiments.budget import Budget
 from experiments.cells import Finished, spec_of
+from experiments.finish import finish, wide_console
 from experiments.schedule import Ran, describe, run_cells
 from experiments.study import Study, folders, study_parser
 from experiments.table1.figures import figures
@@ -79,13 +77,11 @@ def main() -> None:
     entries = make_entries(rows, plan, options.seeds, ran, options.resamples)
     result = make_result(study, rows, entries, ran, options.seeds)
     result.figures = figures(rows, plan, entries, ran, options.seeds)
-    result.seconds, result.command_line = time.monotonic() - started, "run.py " + " ".join(sys.argv[1:])
-    result.save(folder)
-    write_csv(result.tables[0], folder / "table1.csv")
+    folder.mkdir(parents=True, exist_ok=True)
     write_markdown(result, rows, entries, folder / "table1.md")
     write_latex(rows, entries, folder / "table1.tex")
     show(rows, entries, result)
-    print(f"table: {folder}/table1.csv, table1.md, table1.tex; run.py report {folder} draws it")
+    finish(result, folder, started)
 
 
 def make_entries(
@@ -243,25 +239,9 @@ def _pipelines(ran: Ran) -> Table:
     return Table("pipelines", "Classical pipelines of the domain-specific row, chosen on validation", columns, rows)
 
 
-def write_csv(table: Table, path: Path) -> None:
-    """Write every number of a table, interval ends included."""
-    keys = [k for c in table.columns for k in (c.key, c.low, c.high) if k]
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(keys)
-        for row in table.rows:
-            writer.writerow(["" if row.get(k) is None else _short(row[k]) for k in keys])
-
-
-def _short(value: Any) -> Any:
-    return ("" if math.isnan(value) else f"{value:.6g}") if isinstance(value, float) else value
-
-
 def show(rows: Sequence[Row], entries: dict[tuple[str, str], Entry], result: Result) -> None:
     """Print methods across, tasks down."""
-    console = Console()
-    if not console.is_terminal and console.width < 150:
-        console = Console(width=170)
+    console = wide_console()
     table = RichTable(title=f"{result.title}: value, standard deviation over seeds, 95 % interval")
     table.add_column("task (metric, data)", no_wrap=True)
     for row in rows:
@@ -274,8 +254,6 @@ def show(rows: Sequence[Row], entries: dict[tuple[str, str], Entry], result: Res
         table.add_row(f"{task} ({known.metric}, {known.data})", *cells, f"{known.chance:.3f} / {known.constant:.3f}")
     console.print(table)
     console.print("+ or -: better or worse than the row to its left, = the same trainings; n and p are in table1.csv")
-    for line in result.summary:
-        console.print(line, markup=False, highlight=False)
 
 
 def _cell(entry: Entry) -> str:
