@@ -40,7 +40,7 @@ def finish(result: Result, folder: Path, started: float) -> None:
     for line in result.summary:
         console.print(f"- {line}", highlight=False, markup=False)
     tables = ", ".join(f"{t.name}.csv" for t in result.tables)
-    said = f"results: {folder}/result.json, {tables}; run.py report {folder} draws them"
+    said = f"results: {folder}/result.json, {tables}; run.py report {folder} draws it"
     console.print(said, highlight=False, markup=False, soft_wrap=True)
 
 

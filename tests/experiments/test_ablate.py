@@ -137,7 +137,7 @@ def test_figures(both: Result) -> None:
 
 def test_nothing_is_trained_twice(ablate: Ablate, both: Result, capsys: pytest.CaptureFixture[str]) -> None:
     again = ablate("--tasks", "radiographic_findings", "response", "--order", "1", "--design")
-    assert "\n0 trainings run now" in capsys.readouterr().out
+    assert "- 0 trainings were run now" in capsys.readouterr().out
     assert [t.rows for t in again.tables] == [t.rows for t in both.tables]
     with (Path(again.folder or "") / "combinations.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(rows(both, "combinations"))

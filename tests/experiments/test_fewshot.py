@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from experiments.fewshot import fewshot_spaces
+from experiments.fewshot import spaces as fewshot_spaces
 from experiments.fewshot import scores as fewshot_scores
 from experiments.fewshot.spaces import CLASSICAL, MODEL, UNTRAINED
 from zoo.results import Result, load_result
