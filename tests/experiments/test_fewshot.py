@@ -12,8 +12,8 @@ import pytest
 import torch
 import yaml
 
-from experiments.fewshot import spaces as fewshot_spaces
 from experiments.fewshot import scores as fewshot_scores
+from experiments.fewshot import spaces as fewshot_spaces
 from experiments.fewshot.spaces import CLASSICAL, MODEL, UNTRAINED
 from zoo.results import Result, load_result
 

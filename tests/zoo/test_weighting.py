@@ -147,6 +147,12 @@ def test_every_weighting_takes_base_multipliers(name: str) -> None:
     assert weighting.table().tolist() == [[0.5, 4.0], [0.5, 0.0], [0.5, 0.5]]
 
 
+def test_a_lambda_of_a_task_that_is_left_out_is_not_used() -> None:
+    with pytest.warns(UserWarning, match=r"lambda\['structure'\] names no task; tasks: .*; it is not used"):
+        weighting = bound(FixedWeighting(lambdas={"structure": 0.3, "age": 2.0}))
+    assert weighting.table().tolist() == bound(FixedWeighting(lambdas={"age": 2.0})).table().tolist()
+
+
 def test_lambda_errors_name_the_cell() -> None:
     with pytest.raises(UnknownNameError, match=r"lambda\['agee'\] names no task; did you mean 'age'\?"):
         bound(FixedWeighting(lambdas={"agee": 1.0}))
