@@ -71,7 +71,6 @@ def test_datamodules_import_only_the_contract(path: Path) -> None:
         assert not within(name, "zoo") or name in CORE, f"datamodules must not import {name}"
 
 
-
 def test_the_tables_are_not_empty() -> None:
     assert len(modules("zoo")) > 20
     assert len(modules("datamodules")) > 20

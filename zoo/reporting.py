@@ -148,7 +148,5 @@ def summarise(
                 result.prediction[where], result.target[where], result.source[where], [result.ids[i] for i in rows]
             )
             name = f"{task} [{source_names[s]}]"
-            lines.append(
-                _line(name, kind, part, train, data_word([s], source_simulated), source_names[s], resamples)
-            )
+            lines.append(_line(name, kind, part, train, data_word([s], source_simulated), source_names[s], resamples))
     return lines

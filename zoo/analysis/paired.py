@@ -59,7 +59,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """"better" or "worse" where the interval leaves out zero, else "undecided"."""
+        """ "better" or "worse" where the interval leaves out zero, else "undecided"."""
         return "better" if self.low > 0 else "worse" if self.high < 0 else "undecided"
 
 
@@ -141,9 +141,7 @@ def _common(ours: tuple[TaskKind, Evaluated], theirs: tuple[TaskKind, Evaluated]
         return ours
     others = set(theirs[1].ids)
     keep = [k for k, i in enumerate(result.ids) if i in others]
-    part = Evaluated(
-        result.prediction[keep], result.target[keep], result.source[keep], [result.ids[k] for k in keep]
-    )
+    part = Evaluated(result.prediction[keep], result.target[keep], result.source[keep], [result.ids[k] for k in keep])
     return kind, part
 
 
