@@ -118,9 +118,13 @@ def _spread(waiting: list[Cell], ran: Ran, run: _Run) -> None:
                 run.done(cell, ran, problem)
                 if problem and not ran.finished:
                     raise DataError(f"the training of {describe(cell)} failed: {problem}")
-    finally:
+    except BaseException:
         for worker in workers:
             worker.process.kill()
+        raise
+    finally:
+        for worker in workers:
+            worker.pipe.close()  # an idle process ends by this
             worker.process.join()
 
 

@@ -48,15 +48,23 @@ def parts(study: Study, group: str, task: str) -> list[Part]:
     pipe = data.pipeline
     columns = pipe.group_columns()
     labels = {t.name for t in data.task_specs}
-    group = group or next((c for c in columns if c not in labels), "")
-    wide = [t.name for t in data.task_specs if t.kind in ("classification", "ordinal") and t.num_outputs >= 4]
+    train = pipe.rows["train"]
+    group = group or next((c for c in columns if c not in labels and len({*pipe.groups(c, train)} - {""}) > 1), "")
+    wide = {t.name: t.num_outputs for t in data.task_specs if t.kind in ("classification", "ordinal")}
+    wide = {t: n for t, n in wide.items() if n >= 4 and (not task or t == task)}
     task = task or (max(wide, key=lambda n: _rows(pipe, n)) if wide else "")
+    classes = str(min(4, wide.get(task, 6) - 2))
     several = any(len(t.modalities or pipe.modality_specs) > 1 for t in data.task_specs)
     return [
         Part("table1", 0.5, []),
         Part("robustness", 0.12, []),
         Part("ood", 0.12, ["--group", group] if group else None, "no source has a group column to hold out"),
-        Part("fewshot", 0.08, ["--task", task] if task else None, "no task has four classes or more"),
+        Part(
+            "fewshot",
+            0.08,
+            ["--task", task, "--hold-out-classes", classes] if task else None,
+            "no task has four classes or more",
+        ),
         Part("ablate", 0.18, [] if several else None, "no task has two modalities"),
     ]
 
@@ -70,6 +78,7 @@ def main() -> None:
     parser = study_parser("suite", __doc__ or "")
     parser.add_argument("--group", default="", help="group column for ood (default: the first there is)")
     parser.add_argument("--task", default="", help="task for fewshot (default: that of most rows with 4 classes)")
+    parser.add_argument("--no-png", action="store_true", help="draw the page alone")
     options, rest = parser.parse_known_args(sys.argv[2:])
     study = Study.parse(rest)
     out = options.out or Path("runs") / "suite" / study.name
@@ -99,7 +108,7 @@ def main() -> None:
     if not done:
         raise SystemExit("error: no part of the suite finished:\n" + "\n".join(failed))
     console.print(Rule("report"))
-    run_part("report", [*done, "--out", str(out / "index.html")])
+    run_part("report", [*done, "--out", str(out / "index.html"), *(["--no-png"] if options.no_png else [])])
     console.print(f"{budget.spent / 60:.1f} min; page: {out}/index.html", markup=False, highlight=False)
     if failed:
         raise SystemExit("error: these parts failed:\n" + "\n".join(failed))

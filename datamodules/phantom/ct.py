@@ -8,6 +8,7 @@ dark as gas, the lung is dense), so that small models find them at 32 pixels wit
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +64,9 @@ def true_hounsfield(patient: Patient, size: int = 32) -> FloatArray:
 def sinogram(hounsfield: FloatArray, angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Line integrals (W, A) of the attenuation, without unit, for (H, W) HU and (A,) angles in degrees."""
     attenuation = WATER * FIELD / hounsfield.shape[1] * (1.0 + hounsfield.astype(np.float64) / 1000.0)
-    return np.asarray(_radon(attenuation, theta=angles, circle=True), dtype=np.float64)
+    with warnings.catch_warnings():  # of the corners outside the scanner's circle, which hold air
+        warnings.filterwarnings("ignore", message="Radon transform")
+        return np.asarray(_radon(attenuation, theta=angles, circle=True), dtype=np.float64)
 
 
 def render_ct(patient: Patient, size: int = 32, photons: float = 3e5) -> FloatArray:
