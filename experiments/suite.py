@@ -23,6 +23,8 @@ from zoo.errors import ZooError
 
 RESERVE = 0.08
 """Share of the budget that is kept for the page."""
+USUAL = ("organ", "subject", "patient", "site", "family")
+"""Group columns that are held out rather than others."""
 
 
 @dataclass
@@ -46,7 +48,7 @@ def parts(study: Study, group: str, task: str) -> list[Part]:
     """What the suite runs for a configuration."""
     data = study.data()
     pipe = data.pipeline
-    columns = pipe.group_columns()
+    columns = sorted(pipe.group_columns(), key=lambda c: (c not in USUAL, c))
     labels = {t.name for t in data.task_specs}
     train = pipe.rows["train"]
     group = group or next((c for c in columns if c not in labels and len({*pipe.groups(c, train)} - {""}) > 1), "")
