@@ -177,8 +177,13 @@ class Result:
     created: str = ""
     folder: Path | None = None
 
-    def save(self, folder: Path | str) -> Path:
-        """Write ``folder/result.json``, and every table as NAME.csv beside it; return the path of the former."""
+    def save(self, folder: Path | str, *, tables: bool = True) -> Path:
+        """Write ``folder/result.json``, and every table as NAME.csv beside it; return the path of the former.
+
+        Args:
+            folder: where; made where it is missing.
+            tables: whether to write the CSV files. Not in the folder of a logger, which has a metrics.csv of its own.
+        """
         path = Path(folder) / FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         self.machine = self.machine or machine()
@@ -187,7 +192,7 @@ class Result:
         written = path.with_suffix(".tmp")
         written.write_text(json.dumps({"schema": SCHEMA, **_plain(content)}, indent=1, allow_nan=False) + "\n")
         written.replace(path)
-        for table in self.tables:
+        for table in self.tables if tables else []:
             write_csv(table, path.parent / f"{table.name}.csv")
         return path
 

@@ -44,6 +44,9 @@ def test_tables_are_written_as_csv(tmp_path: Path) -> None:
     made().save(tmp_path)
     lines = (tmp_path / "scores.csv").read_text().splitlines()
     assert lines == ["task,value,low,high,n", '"a, b",0.5,0.25,,3', "c,,,,"]
+    (tmp_path / "scores.csv").write_text("a logger's")
+    made().save(tmp_path, tables=False)
+    assert (tmp_path / "scores.csv").read_text() == "a logger's"
 
 
 def test_broken_results_are_named(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class ReportCallback(L.Callback):
             seeds=[int(seed)] if seed.isdigit() else [],
             seconds=round(time.monotonic() - self._began, 1),
             command_line=_typed(),
-        ).save(folder)
+        ).save(folder, tables=False)
 
 
 def _from_command_line() -> bool:
