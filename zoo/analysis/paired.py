@@ -59,7 +59,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """ "better" or "worse" where the interval leaves out zero, else "undecided"."""
+        """One of better and worse, where the interval leaves out zero, and else undecided."""
         return "better" if self.low > 0 else "worse" if self.high < 0 else "undecided"
 
 
