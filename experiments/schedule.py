@@ -112,6 +112,8 @@ def _spread(waiting: list[Cell], ran: Ran, run: _Run) -> None:
                     else:
                         worker.begin(cell)
             busy = {w.pipe: w for w in workers if w.cell is not None}
+            if not busy:  # all that was left is too long
+                break
             for pipe in multiprocessing.connection.wait(list(busy)):
                 worker = busy[pipe]  # type: ignore[index]
                 cell, problem = worker.end()

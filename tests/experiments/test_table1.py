@@ -114,11 +114,12 @@ def test_a_killed_run_goes_on(monkeypatch: pytest.MonkeyPatch, config: Path, tmp
     assert (out / "table1.csv").read_text() == (whole / "table1.csv").read_text()
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_spent_budget_leaves_a_partial_table(
-    monkeypatch: pytest.MonkeyPatch, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], jobs: str
 ) -> None:
     out = tmp_path / "out"
-    run(monkeypatch, config, out, "--seeds", "0", "--budget", "0.000001s")
+    run(monkeypatch, config, out, "--seeds", "0", "--budget", "0.000001s", "--jobs", jobs)
     assert "The budget left out" in capsys.readouterr().out
     assert all(not r["value"] for r in lines(out))
     assert json.loads((out / "result.json").read_text())["summary"]
