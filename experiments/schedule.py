@@ -7,7 +7,8 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,6 @@ def run_cells(
         jobs: processes; 0 takes cores over threads.
     """
     budget = budget or Budget()
-    os.environ.setdefault(VARIABLE, str(folder / "features"))  # processes share what frozen networks have seen
     quiet()
     ran = Ran()
     for cell in dict.fromkeys(cells):
@@ -76,10 +76,23 @@ def run_cells(
     ) as bar:
         line = bar.add_task("trainings", total=len(waiting) + len(ran.finished), completed=len(ran.finished))
         run = _Run(study, folder, budget, number, costs, lambda: bar.advance(line))
-        (_here if number == 1 else _spread)(waiting, ran, run)
+        with _shared_features(folder / "features"):
+            (_here if number == 1 else _spread)(waiting, ran, run)
     for cell, problem in ran.failed.items():
         console.print(f"failed: {describe(cell)}: {problem}", style="red", markup=False)
     return ran
+
+
+@contextmanager
+def _shared_features(folder: Path) -> Iterator[None]:
+    """Let all processes share what frozen networks have seen, where the user has not said where to keep it."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = before or str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
 
 
 def _here(waiting: list[Cell], ran: Ran, run: _Run) -> None:

@@ -65,6 +65,7 @@ class ReportCallback(L.Callback):
     def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Make the report from what the module collected."""
         folder = run_folder(trainer, self.folder)  # asks all ranks
+        logged = run_folder(trainer)
         if not trainer.is_global_zero:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -83,13 +84,13 @@ class ReportCallback(L.Callback):
         write_json(self.lines, folder / "report.json")
         write_csv(self.lines, folder / "report.csv")
         draw(self.lines, folder / "report.png")
-        self._write_result(trainer, pl_module, pipe, folder)
+        self._write_result(trainer, pl_module, pipe, folder, logged)
         print_table(self.lines)
         files = "report.json, report.csv, report.png, result.json"
         Console().print(f"report: {folder}/{files}", highlight=False, markup=False)
         _log_to_wandb(trainer, self.lines, folder / "report.png")
 
-    def _write_result(self, trainer: L.Trainer, module: Any, pipe: Any, folder: Path) -> None:
+    def _write_result(self, trainer: L.Trainer, module: Any, pipe: Any, folder: Path, logged: Path) -> None:
         """Write result.json, and the pictures of the worst examples."""
         for logger in trainer.loggers:
             logger.save()  # the curves of the fit may not be on disk yet
@@ -101,7 +102,7 @@ class ReportCallback(L.Callback):
             module.kinds,
             results,
             {line.task: line.data for line in self.lines},
-            Path(trainer.log_dir) if trainer.log_dir else None,
+            logged,
             examples=worst_examples(module.kinds, results, pipe, folder, self.examples),
             title="Test results" + (f" of {config}" if config else ""),
             config=config,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from zoo.contract import PAD, ModalitySpec, masked_mean
 from zoo.encoders.bert import check_bert, load_bert, run_bert
-from zoo.encoders.feature_store import Features, FeatureStore, row_keys
+from zoo.encoders.feature_store import VARIABLE, Features, FeatureStore, row_keys
 from zoo.encoders.parts import read_weights, some_token
 from zoo.errors import SpecError
 from zoo.packaged import PREFIX, package_folder
@@ -54,6 +55,7 @@ class Frozen:
         self, make: Callable[[], nn.Module], settings: tuple[object, ...], mib: int, folder: str, probe: Tensor
     ) -> None:
         self._arguments = (make, settings, mib, folder, probe)
+        folder = folder or os.environ.get(VARIABLE, "")
         self._settings = settings
         if settings not in _NETWORKS:
             _NETWORKS[settings] = make().requires_grad_(False).eval()
