@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> Run:
         *arguments: str, ok: bool | None = True, timeout: float = 600, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         env = {
-            **os.environ,
+            **{k: v for k, v in os.environ.items() if not k.startswith("WANDB")},  # W&B of this process leaves some
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "160",
             "HF_HUB_OFFLINE": "1",
