@@ -236,19 +236,20 @@ class BaseDataModule(L.LightningDataModule):
         """Keep the state for the next training loader."""
         self._resume = dict(state_dict["train_loader"])
 
-    def _sequential(self, split: str) -> ResumableLoader:
+    def split_dataloader(self, split: str) -> ResumableLoader:
+        """The rows of a split once, in order, not augmented."""
         world, rank = self._world()
         rows = self.pipeline.rows[split]
         return self._loader(SequentialSampler(rows, batch_size=self.eval_batch_size, num_replicas=world, rank=rank))
 
     def val_dataloader(self) -> ResumableLoader:
         """The validation split, in order."""
-        return self._sequential("val")
+        return self.split_dataloader("val")
 
     def test_dataloader(self) -> ResumableLoader:
         """The test split, in order."""
-        return self._sequential("test")
+        return self.split_dataloader("test")
 
     def predict_dataloader(self) -> ResumableLoader:
         """The split that ``predict_split`` names, in order."""
-        return self._sequential(self.predict_split)
+        return self.split_dataloader(self.predict_split)

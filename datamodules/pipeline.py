@@ -388,7 +388,10 @@ class Pipeline:
 
     def rows_by_source(self, split: str) -> list[npt.NDArray[np.int64]]:
         """The rows of ``split``, one array a source."""
-        rows = self.rows[split]
+        return self.by_source(self.rows[split])
+
+    def by_source(self, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        """``rows``, one array a source."""
         source = self.join.source[rows]
         return [rows[source == s] for s in range(len(self.sources))]
 

@@ -53,13 +53,8 @@ class PipelineView:
         tasks: Sequence[str] | None = None,
         rows: Mapping[str, Rows] | None = None,
     ) -> None:
-        for what, wanted, known in (
-            ("modality", modalities, whole.modality_specs),
-            ("task", tasks, whole.task_specs),
-        ):
-            for name in wanted or []:
-                if name not in [s.name for s in known]:
-                    raise unknown_name(what, name, [s.name for s in known])
+        _check("modality", modalities, [s.name for s in whole.modality_specs])
+        _check("task", tasks, [s.name for s in whole.task_specs])
         self.whole = whole
         self.dataset, self.sources, self.join = whole.dataset, whole.sources, whole.join
         self.source_names, self.source_simulated = whole.source_names, whole.source_simulated
@@ -106,9 +101,7 @@ class PipelineView:
 
     def rows_by_source(self, split: str) -> list[Rows]:
         """The rows of ``split``, one array a source."""
-        rows = self.rows[split]
-        source = self.join.source[rows]
-        return [rows[source == s] for s in range(len(self.sources))]
+        return self.whole.by_source(self.rows[split])
 
     def labels(self, split: str, task: str) -> tuple[Tensor, Tensor]:
         """Encoded labels (n, ...) of a task in a split, and the source (n,) of each."""
@@ -182,8 +175,8 @@ class DataView(BaseDataModule):
 
     def val_dataloader(self) -> ResumableLoader:
         """The split that ``evaluate["val"]`` names, in order."""
-        return self._sequential(self.evaluate["val"])
+        return self.split_dataloader(self.evaluate["val"])
 
     def test_dataloader(self) -> ResumableLoader:
         """The split that ``evaluate["test"]`` names, in order."""
-        return self._sequential(self.evaluate["test"])
+        return self.split_dataloader(self.evaluate["test"])

@@ -116,13 +116,14 @@ def run_cell(study: Study, cell: Cell, folder: Path) -> Finished:
     started = time.monotonic()
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".running-"))
     try:
+        view = view_of(study, cell)
         if cell.kind == "network":
-            info, predicted = _train(study, cell, made)
+            info, predicted = _train(study, cell, view, made)
         elif cell.kind == "classical":
-            info, predicted = _classical(study, cell)
+            info, predicted = _classical(cell, view)
         else:
             raise SpecError(f"cell kind '{cell.kind}' is unknown; kinds: network, classical")
-        info |= _describe(view_of(study, cell), predicted)
+        info |= _describe(view, predicted)
         info |= {"seconds": round(time.monotonic() - started, 2), "cell": asdict(cell)}
         for split, part in predicted.items():
             _save(part, made / split)
@@ -154,9 +155,7 @@ def load_cell(study: Study, cell: Cell, folder: Path) -> Finished | None:
     return Finished(cell, path, info, predicted)
 
 
-def _train(study: Study, cell: Cell, folder: Path) -> tuple[dict[str, Any], dict[str, Predicted]]:
-    L.seed_everything(cell.seed, verbose=False)
-    view = view_of(study, cell)
+def _train(study: Study, cell: Cell, view: DataView, folder: Path) -> tuple[dict[str, Any], dict[str, Predicted]]:
     L.seed_everything(cell.seed, verbose=False)
     module = study.module(view, cell.changes)
     steps = study.fit(module, view, seed=cell.seed, folder=folder)
@@ -166,13 +165,12 @@ def _train(study: Study, cell: Cell, folder: Path) -> tuple[dict[str, Any], dict
         "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
     }
     save_file({k: v.contiguous() for k, v in module.state_dict().items()}, folder / "weights.safetensors")
-    return info, {s: predict(module, view._sequential(s)) for s in view.view.rows if s != "train"}
+    return info, {s: predict(module, view.split_dataloader(s)) for s in view.view.rows if s != "train"}
 
 
-def _classical(study: Study, cell: Cell) -> tuple[dict[str, Any], dict[str, Predicted]]:
+def _classical(cell: Cell, view: DataView) -> tuple[dict[str, Any], dict[str, Predicted]]:
     from zoo.baselines import domain_specific
 
-    view = view_of(study, cell)
     splits = tuple(s for s in view.view.rows if s != "train")
     results: dict[str, dict[str, Evaluated]] = {s: {} for s in splits}
     chosen = {}

@@ -32,10 +32,11 @@ CHECKPOINT_WORDS = ("best", "last", "hpc", "registry")
 """What Lightning takes for a checkpoint beside a path."""
 
 
-class _Parser(LightningArgumentParser):
+class ZooParser(LightningArgumentParser):
     """A parser whose errors are short and name the nearest known class or option."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the zoo's own error behind ``ex``, or print hints and the message, and end."""
         known = zoo_cause(ex)
         if known is not None:
             raise known
@@ -137,7 +138,7 @@ class ZooCLI(LightningCLI):
         )
 
 
-def _wandb_offline_without_key() -> None:
+def wandb_offline_without_key() -> None:
     """Never prompt: without a key W&B writes to disk, and ``wandb sync`` can send it later."""
     netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
     has_key = bool(os.environ.get("WANDB_API_KEY")) or (
@@ -150,14 +151,14 @@ def _wandb_offline_without_key() -> None:
 
 def run_lightning() -> None:
     """Parse the command line and run the subcommand."""
-    _wandb_offline_without_key()
-    _quiet()
+    wandb_offline_without_key()
+    quiet_libraries()
     ZooCLI(
         MultitaskModule,
         BaseDataModule,
         subclass_mode_model=True,
         subclass_mode_data=True,
-        parser_class=_Parser,
+        parser_class=ZooParser,
         save_config_callback=SaveConfigCallback,
         save_config_kwargs={"overwrite": True},
         trainer_defaults={"log_every_n_steps": 10},
@@ -165,7 +166,7 @@ def run_lightning() -> None:
     )
 
 
-def _quiet() -> None:
+def quiet_libraries() -> None:
     """Silence what libraries say about things that are as they should be here."""
     import warnings
 

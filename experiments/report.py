@@ -148,10 +148,10 @@ def _to_wandb(
     project: str,
     console: Console,
 ) -> None:
-    from experiments.cli import _wandb_offline_without_key
+    from experiments.cli import wandb_offline_without_key
     from experiments.page.wandb_log import log_results
 
-    _wandb_offline_without_key()
+    wandb_offline_without_key()
     folders = log_results(results, names, pictures, project)
     for folder in folders:
         console.print(f"W&B: {folder}", highlight=False, markup=False, soft_wrap=True)

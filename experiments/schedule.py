@@ -7,7 +7,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from experiments.budget import Budget
 from experiments.cells import Cell, Finished, load_cell, run_cell, view_of
+from experiments.cli import quiet_libraries
 from experiments.study import Study
 from zoo.encoders.feature_store import VARIABLE
 from zoo.errors import DataError
@@ -68,7 +69,9 @@ def run_cells(
             ran.finished[cell] = done
     waiting, ran.left = ran.left, []
     number = min(jobs or max(1, (os.cpu_count() or 1) // max(study.threads, 1)), max(len(waiting), 1))
-    costs = _Costs(study, folder)
+    costs = _Costs(study)
+    if budget.seconds:  # counted at once: later the data in memory may be those of another seed
+        costs.count([*ran.finished, *waiting])
     costs.learn(ran.finished.values())
     console = Console(stderr=True)
     with Progress(
@@ -102,10 +105,9 @@ def _here(waiting: list[Cell], ran: Ran, run: _Run) -> None:
             ran.left.append(cell)
             continue
         try:
-            run_cell(run.study, cell, run.folder)
-            run.done(cell, ran, "")
+            run.done(run_cell(run.study, cell, run.folder), ran)
         except Exception as error:
-            run.done(cell, ran, f"{type(error).__name__}: {error}")
+            run.failed(cell, ran, f"{type(error).__name__}: {error}")
             if not ran.finished:
                 raise
 
@@ -130,8 +132,12 @@ def _spread(waiting: list[Cell], ran: Ran, run: _Run) -> None:
             for pipe in multiprocessing.connection.wait(list(busy)):
                 worker = busy[pipe]  # type: ignore[index]
                 cell, problem = worker.end()
-                run.done(cell, ran, problem)
-                if problem and not ran.finished:
+                done = None if problem else load_cell(run.study, cell, run.folder)
+                if done is not None:
+                    run.done(done, ran)
+                    continue
+                run.failed(cell, ran, problem)
+                if not ran.finished:
                     raise DataError(f"the training of {describe(cell)} failed: {problem}")
     except BaseException:
         for worker in workers:
@@ -220,19 +226,21 @@ class _Run:
 
     def too_long(self, cell: Cell) -> bool:
         """Whether the budget does not last for a cell."""
+        if not self.budget.seconds:
+            return False
         return self.budget.left <= 0 or self.costs.expected(cell) > self.budget.left
 
-    def done(self, cell: Cell, ran: Ran, problem: str) -> None:
-        """Take note of a cell that ended."""
+    def done(self, finished: Finished, ran: Ran) -> None:
+        """Take note of a cell that finished."""
         self.tick()
-        if problem:
-            ran.failed[cell] = problem
-            return
-        done = load_cell(self.study, cell, self.folder)
-        assert done is not None
-        ran.finished[cell] = done
+        ran.finished[finished.cell] = finished
         ran.fresh += 1
-        self.costs.learn([done])
+        self.costs.learn([finished])
+
+    def failed(self, cell: Cell, ran: Ran, problem: str) -> None:
+        """Take note of a cell that failed."""
+        self.tick()
+        ran.failed[cell] = problem
 
 
 DEBUG = bool(os.environ.get("ZOO_DEBUG"))
@@ -243,19 +251,25 @@ def quiet() -> None:
     """Silence Lightning's remarks about each of many trainings."""
     import warnings
 
+    quiet_libraries()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    for pattern in (".*does not have many workers.*", ".*LeafSpec.*", ".*Unable to serialize instance .*", *REMARKS):
+    for pattern in REMARKS:
         warnings.filterwarnings("ignore", message=pattern)
 
 
 class _Costs:
     """Expected seconds of a cell: a rate a modality times the rows that an epoch visits, learned as cells finish."""
 
-    def __init__(self, study: Study, folder: Path) -> None:
+    def __init__(self, study: Study) -> None:
         self._study = study
         self._sizes: dict[Cell, dict[str, float]] = {}
         self._seen: list[tuple[Cell, float]] = []
+
+    def count(self, cells: Iterable[Cell]) -> None:
+        """Count what each of the cells visits."""
+        for cell in cells:
+            self._visits(cell)
 
     def learn(self, finished: Any) -> None:
         """Take note of what cells took."""

@@ -19,7 +19,7 @@ import torch
 from datamodules.base import BaseDataModule
 from datamodules.view import DataView
 from experiments.budget import seconds_of
-from experiments.cli import ZooCLI, _Parser, _quiet, _wandb_offline_without_key
+from experiments.cli import ZooCLI, ZooParser, quiet_libraries, wandb_offline_without_key
 from zoo.errors import SpecError
 from zoo.module import MultitaskModule
 
@@ -63,8 +63,8 @@ class Study:
         """Parse what ``run.py fit`` takes: --config, --data.*, --model.*, --trainer.*, --threads."""
         if not any(a in ("--config", "-c") or a.startswith("--config=") for a in arguments):
             raise SpecError("name a configuration: --config mtl.yaml (run.py list shows the shipped ones)")
-        _wandb_offline_without_key()
-        _quiet()
+        wandb_offline_without_key()
+        quiet_libraries()
         before = sys.argv
         sys.argv = [before[0], *arguments]  # LightningCLI warns where it is given arguments
         try:
@@ -73,7 +73,7 @@ class Study:
                 BaseDataModule,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
-                parser_class=_Parser,
+                parser_class=ZooParser,
                 save_config_callback=None,
                 seed_everything_default=0,
                 run=False,
@@ -117,7 +117,7 @@ class Study:
         key = json.dumps(chosen, sort_keys=True, default=repr)
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = None  # let go of the old one first
-            parser = _Parser()
+            parser = ZooParser()
             parser.add_subclass_arguments(BaseDataModule, "data", required=True)
             made: BaseDataModule = parser.instantiate_classes(parser.parse_object({"data": chosen})).data
             _ = made.pipeline
@@ -140,7 +140,7 @@ class Study:
         model = copy.deepcopy(self.config["model"])
         model["init_args"]["modalities"] = [asdict(s) for s in data.modality_specs]
         model["init_args"]["tasks"] = [asdict(s) for s in data.task_specs]
-        parser = _Parser()
+        parser = ZooParser()
         parser.add_subclass_arguments(MultitaskModule, "model", required=True)
         config = parser.parse_object({"model": model})
         if changes:

@@ -194,8 +194,8 @@ class Asker:
         results: dict[str, Evaluated | None] = {}
         for split in SPLITS:
             if split not in held and len(view.view.rows[split]) <= HELD:
-                held[split] = list(view._sequential(split))
-            batches = held.get(split) or view._sequential(split)
+                held[split] = list(view.split_dataloader(split))
+            batches = held.get(split) or view.split_dataloader(split)
             results[split] = predict(module, batches, change=lambda b: b.select(keep)).results.get(task)
         return results
 

@@ -217,7 +217,7 @@ def spaces_of(
 
 
 def _loader(data: BaseDataModule, rows: Codes) -> Any:
-    return DataView(data, rows={"asked": rows})._sequential("asked")
+    return DataView(data, rows={"asked": rows}).split_dataloader("asked")
 
 
 def vectors_of(module: MultitaskModule, data: BaseDataModule, rows: Codes) -> dict[str, Tensor]:

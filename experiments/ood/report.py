@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.ood.scores import Line, class_lines
 from zoo.analysis.groups import Compared, Score, mean_over, metric_names, pooled, resample, scores
-from zoo.analysis.groups import interval as ends
+from zoo.analysis.paired import interval as ends
 from zoo.results import Column, Table, joint_word
 from zoo.tasks import task_kind
 

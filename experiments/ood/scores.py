@@ -231,7 +231,7 @@ def _detect(study: Study, cell: Finished) -> dict[str, torch.Tensor]:
         if any(spec.name not in cell.predicted[s].results for s in ("test", "ood")):
             continue
         for split in ("train", "test", "ood"):
-            loader = view._sequential(split)
+            loader = view.split_dataloader(split)
             rows = view.view.rows[split]
             rows = rows[view.view.predictable(spec)[rows]]
             loader.sampler.rows = thinned(rows) if split == "train" else rows

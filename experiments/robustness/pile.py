@@ -64,7 +64,7 @@ class Model:
     @cached_property
     def batches(self) -> list[Batch]:
         """The test split."""
-        return [b for b in self.view._sequential("test") if len(b)]
+        return [b for b in self.view.split_dataloader("test") if len(b)]
 
     @property
     def specs(self) -> dict[str, TaskSpec]:

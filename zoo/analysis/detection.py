@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.analysis.groups import CLASS_KINDS, Score, draws, interval
+from zoo.analysis.groups import CLASS_KINDS, Score, draws
+from zoo.analysis.paired import interval
 from zoo.analysis.predict import fused_vectors
 from zoo.contract import Batch
 from zoo.errors import MissingExtraError

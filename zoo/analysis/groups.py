@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoo.analysis.paired import interval
 from zoo.errors import SpecError
 from zoo.evaluation import Evaluated
 from zoo.tasks.base import TaskKind
@@ -124,15 +125,6 @@ def pooled(parts: Sequence[Evaluated]) -> Evaluated:
         torch.cat([p.source for p in parts]),
         [i for p in parts for i in p.ids],
     )
-
-
-def interval(values: Floats) -> tuple[float, float]:
-    """Ends of the central 95 % of what is not NaN; NaN for nothing."""
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return NAN, NAN
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def draws(ids: Sequence[str], resamples: int, seed: int) -> list[npt.NDArray[np.int64]]:

@@ -68,7 +68,7 @@ class OODCallback(L.Callback):
         """Predict the held-out rows, compare, log and write."""
         folder = run_folder(trainer, self.folder)  # asks all ranks
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        outside = predict(pl_module, data._sequential(OOD)).results
+        outside = predict(pl_module, data.split_dataloader(OOD)).results
         inside: dict[str, Evaluated] = pl_module.results.get("test", {})
         alone = trainer.world_size == 1
         self.found = {"group": self.group, "detectors_ran": self.detectors and alone, "tasks": {}}
@@ -151,7 +151,7 @@ def detection(module: Any, data: Any, task: str) -> dict[str, dict[str, float]]:
     """
     parts = {}
     for split in ("train", "test", OOD):
-        loader = data._sequential(split)
+        loader = data.split_dataloader(split)
         if split == "train":
             loader.sampler.rows = thinned(loader.sampler.rows)
         parts[split] = collect(module, loader, task)

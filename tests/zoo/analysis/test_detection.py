@@ -149,9 +149,9 @@ def test_features_of_a_network_are_those_of_its_predictions(phantom: MultimodalD
         },
         fusion=fusion,
     )
-    whole = predict(module, phantom._sequential("ood"))
+    whole = predict(module, phantom.split_dataloader("ood"))
     for task in ("disease", "expression"):
-        found, expected = collect(module, phantom._sequential("ood"), task), whole.results[task]
+        found, expected = collect(module, phantom.split_dataloader("ood"), task), whole.results[task]
         assert found.ids == expected.ids
         torch.testing.assert_close(found.target, expected.target)
         place = [whole.ids.index(i) for i in found.ids]

@@ -58,7 +58,7 @@ def test_a_fit_and_test_with_a_holdout(tmp_path: Path) -> None:
     run.test(module, datamodule=given, verbose=False)
     found = json.loads((tmp_path / "ood.json").read_text())
     assert found["detectors_ran"] is True
-    expected = predict(module, given._sequential("ood")).results
+    expected = predict(module, given.split_dataloader("ood")).results
     for task, kind in module.kinds.items():
         told = found["tasks"][task]
         value = kind.primary_value(expected[task].prediction, expected[task].target)
