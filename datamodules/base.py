@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
+import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.mixture import MixtureSampler, ResumableLoader, SequentialSampler
-from datamodules.pipeline import OOD, OnError, Pipeline
+from datamodules.generated import GeneratedModality, GeneratedRows
+from datamodules.mixture import MixtureSampler, ResumableLoader, SequentialSampler, balance_classes, source_passes
+from datamodules.pipeline import CLASSES, OOD, OnError, Pipeline
 from datamodules.processor import Processor
 from datamodules.source import Source
 from datamodules.splits import FRACTIONS, SPLITS
 from datamodules.transforms import BatchTransforms
 from zoo.contract import Batch, ModalitySpec, TaskSpec, collate
-from zoo.errors import SpecError
+from zoo.errors import SpecError, unknown_name
 
 
 class BaseDataModule(L.LightningDataModule):
@@ -51,6 +54,12 @@ class BaseDataModule(L.LightningDataModule):
             datamodules.transforms.
         holdout: group column -> names whose rows are left out of train, val and test, such as
             {"organ": ["Kidney"]}; they make a split of their own, "ood", for predict_split and run.py ood.
+        balance: name of a classification task from whose classes training rows are drawn alike; rows without its
+            label keep their share; validation, test and ``class_counts`` stay as they are; "" is off.
+            Take it or a loss that weighs classes, not both: together they correct the same imbalance twice.
+        balance_power: how far; 1 evens classes out, 0 leaves them: n rows of a class are drawn as n^(1 - power).
+        generated: name -> a modality, or further training rows, that a generator makes of rows; see
+            datamodules.generated.
     """
 
     kind: str = ""
@@ -80,6 +89,9 @@ class BaseDataModule(L.LightningDataModule):
         predict_split: str = "test",
         transforms: Mapping[str, Sequence[torch.nn.Module]] | None = None,
         holdout: Mapping[str, Sequence[str]] | None = None,
+        balance: str = "",
+        balance_power: float = 1.0,
+        generated: Mapping[str, GeneratedModality | GeneratedRows] | None = None,
     ) -> None:
         super().__init__()
         if root is not None and download:
@@ -89,6 +101,12 @@ class BaseDataModule(L.LightningDataModule):
         splits = (*SPLITS, OOD) if holdout else SPLITS
         if predict_split not in splits:
             raise SpecError(f"predict_split '{predict_split}' is unknown; splits: {splits}")
+        if not 0 <= balance_power <= 1:
+            raise SpecError(f"data.balance_power must be from 0 to 1, got {balance_power}")
+        if balance and homogeneous:
+            raise SpecError("data.balance draws classes from all sources; it cannot be used with data.homogeneous")
+        self.balance = balance
+        self.balance_power = balance_power
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.seed = seed
@@ -117,12 +135,22 @@ class BaseDataModule(L.LightningDataModule):
             cache_mib=cache_mib,
             index=index,
             holdout=holdout,
+            generated=generated,
         )
 
     @cached_property
     def pipeline(self) -> Pipeline:
         """Sources opened, joined, split and fitted; built when it is first asked for."""
         pipeline = self._make_pipeline()
+        if self.balance:
+            kinds = {s.name: s.kind for s in pipeline.task_specs}
+            if self.balance not in kinds:
+                raise unknown_name("task under data.balance", self.balance, kinds)
+            if kinds[self.balance] != "classification":
+                raise SpecError(
+                    f"data.balance: task '{self.balance}' is of kind '{kinds[self.balance]}', not of classes "
+                    "without order; name a classification task"
+                )
         if self.transforms:
             known = {m.name for s in pipeline.sources for m in s.card.modalities}
             self._transform = BatchTransforms(self.transforms, pipeline.modality_specs, known)
@@ -137,6 +165,31 @@ class BaseDataModule(L.LightningDataModule):
     def task_specs(self) -> list[TaskSpec]:
         """The tasks, as a model needs them."""
         return self.pipeline.task_specs
+
+    @cached_property
+    def _class_counts(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def class_counts(self, task: str) -> torch.Tensor:
+        """The number of training rows (K,) of each class of a task, as they are and not as they are drawn.
+
+        Rows of a class outside the vocabulary (code -1) are left out. Counted once.
+
+        Raises:
+            UnknownNameError: there is no such task.
+            SpecError: its targets are no class codes.
+        """
+        if task not in self._class_counts:
+            specs = {s.name: s for s in self.task_specs}
+            if task not in specs:
+                raise unknown_name("task", task, specs)
+            spec = specs[task]
+            if spec.kind not in ("classification", "ordinal", "vqa"):
+                raise SpecError(f"task '{task}' is of kind '{spec.kind}'; only classes are counted, one a row")
+            codes = self.pipeline.labels("train", task)[0]
+            counts = torch.bincount(codes[codes >= 0], minlength=spec.num_outputs)
+            self._class_counts[task] = counts.float()
+        return self._class_counts[task]
 
     def setup(self, stage: str) -> None:
         """Build the pipeline, and print what there is to learn from."""
@@ -164,6 +217,10 @@ class BaseDataModule(L.LightningDataModule):
                     console.print(f"left out by {source.name}: {count} x {reason}", markup=False)
         if OOD in self.pipeline.rows:
             console.print(f"held out: {len(self.pipeline.rows[OOD])} rows, in the split '{OOD}'", markup=False)
+        for name, made in self.pipeline.generated.items():
+            console.print(f"generated '{name}': {made.describe()}", markup=False)
+            for reason, count in made.reasons.most_common(5):
+                console.print(f"  rejected {count} x {reason}", markup=False)
         for what, (used, of) in self.pipeline.fitted_on.items():
             console.print(f"learned from {used} of {of} training rows: {what}", markup=False)
         if self.pipeline.skipped:
@@ -192,18 +249,28 @@ class BaseDataModule(L.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
         )
 
+    def _training_rows(self) -> tuple[list[npt.NDArray[np.int64]], list[float] | None]:
+        """Parts of the training rows and their passes: a part is a source, or with ``balance`` a class of one."""
+        rows, passes = self.pipeline.rows_by_source("train"), self.passes()
+        if not self.balance:
+            return rows, passes
+        classes = [self.pipeline.groups(f"{CLASSES}{self.balance}", r) for r in rows]
+        passes = source_passes(rows, self.temperature) if passes is None else passes
+        return balance_classes(rows, classes, passes, power=self.balance_power)
+
     def train_dataloader(self) -> ResumableLoader:
         """Mixed or homogeneous batches of the training split."""
         world, rank = self._world()
+        rows, passes = self._training_rows()
         sampler = MixtureSampler(
-            self.pipeline.rows_by_source("train"),
+            rows,
             batch_size=self.batch_size,
             seed=self.seed,
             temperature=self.temperature,
             homogeneous=self.homogeneous,
             num_replicas=world,
             rank=rank,
-            passes=self.passes(),
+            passes=passes,
         )
         self._train_loader = self._loader(sampler)
         if self._resume is not None:

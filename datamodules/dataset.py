@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -14,6 +15,9 @@ from datamodules.source import Source
 from datamodules.targets import TargetCodec
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
+
+if TYPE_CHECKING:
+    from datamodules.generated import GeneratedModality, GeneratedRows
 
 
 class JoinedDataset(Dataset[Sample]):
@@ -49,6 +53,10 @@ class JoinedDataset(Dataset[Sample]):
         self.codecs = codecs
         self.augment = augment
         self.seed = seed
+        self.generated: dict[str, GeneratedModality] = {}
+        """Modality -> what makes it of each row."""
+        self.further: list[GeneratedRows] = []
+        """What stands in for a modality in a share of the visits of training rows."""
         self._cache: dict[int, Sample] = {}
         self._room = cache_mib * 2**20
 
@@ -59,7 +67,16 @@ class JoinedDataset(Dataset[Sample]):
         """The raw sample of ``row``, joined over its sources; see Source.read and Source.peek."""
         parts = [self._part(member, peek) for member in self.join.members[row]]
         self._check(row, parts[0])
-        return merge_samples(self.join.id(row), parts)
+        return self._merged(row, parts)
+
+    def _merged(self, row: int, parts: Sequence[Sample]) -> Sample:
+        """The parts of a row as one sample, with what was generated for it."""
+        sample = merge_samples(self.join.id(row), parts)
+        for name, made in self.generated.items():
+            value = made.value(row)
+            if value is not None:
+                sample.inputs[name] = value
+        return sample
 
     def _part(self, member: Member, peek: bool) -> Sample:
         source, row = self.sources[member[0]], member[1]
@@ -134,12 +151,25 @@ class JoinedDataset(Dataset[Sample]):
         for row, joined in members.items():
             parts = [read[m] if m in read else self._part(m, False) for m in joined]
             self._check(row, parts[0])
-            fresh[row] = self._process(row, merge_samples(self.join.id(row), parts))
+            fresh[row] = self._process(row, self._merged(row, parts))
         return [self._augmented(fresh.get(row) or self._cache[row], row, epoch) for row, epoch in keys]
 
     def _augmented(self, sample: Sample, row: int, epoch: int) -> Sample:
-        if epoch < 0 or not self.augment:
+        if epoch < 0:
+            return sample
+        sample = self._replaced(sample, row, epoch)
+        if not self.augment:
             return sample
         generator = np.random.default_rng([self.seed, epoch, row])
         inputs = {m: self.processors[m].augment(v, generator) for m, v in sample.inputs.items()}
+        return Sample(sample.id, inputs, sample.targets, sample.groups)
+
+    def _replaced(self, sample: Sample, row: int, epoch: int) -> Sample:
+        """The sample with generated values in the place of its own, where this visit draws one."""
+        inputs = dict(sample.inputs)
+        for number, rows in enumerate(self.further):
+            if rows.modality in inputs:
+                value = rows.draw(row, np.random.default_rng([self.seed, epoch, row, number + 1]))
+                if value is not None:
+                    inputs[rows.modality] = self.processors[rows.modality](value)
         return Sample(sample.id, inputs, sample.targets, sample.groups)

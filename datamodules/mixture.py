@@ -34,6 +34,53 @@ def _apportion(weights: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.i
     return counts
 
 
+def source_passes(rows: Sequence[npt.NDArray[np.int64]], temperature: float) -> list[float]:
+    """How often an epoch goes through the rows of each source at a temperature; 0 for a source without rows."""
+    draws = iter(MixtureSampler(rows, batch_size=1, temperature=temperature).draws.tolist())
+    return [next(draws) / len(r) if len(r) else 0.0 for r in rows]
+
+
+def balance_classes(
+    rows: Sequence[npt.NDArray[np.int64]],
+    classes: Sequence[Sequence[str]],
+    passes: Sequence[float],
+    *,
+    power: float = 1.0,
+) -> tuple[list[npt.NDArray[np.int64]], list[float]]:
+    """Divide the rows of sources by class, and say how often to go through each part so that classes even out.
+
+    A class that would be drawn d times an epoch is drawn in proportion to d^(1 - power) instead. Draws of labelled
+    rows stay as many as they were, so do those of rows without a label, and what a class draws is shared among its
+    sources as before.
+
+    Args:
+        rows: for each source, its row numbers.
+        classes: for each source, the class of each row; "" for none.
+        passes: for each source, how often an epoch goes through its rows.
+        power: 1 draws all classes alike, 0 leaves everything as it is.
+
+    Returns:
+        Parts and their passes, as MixtureSampler takes them.
+
+    >>> parts, passes = balance_classes([np.arange(4)], [["a", "a", "a", "b"]], [1.0])
+    >>> [part.tolist() for part in parts], [round(p, 3) for p in passes]
+    ([[0, 1, 2], [3]], [0.667, 2.0])
+    """
+    draws: dict[str, float] = {}
+    parts: list[tuple[str, float, npt.NDArray[np.int64]]] = []
+    for own, named, often in zip(rows, classes, passes, strict=True):
+        names = np.asarray(named, dtype=object)
+        for name in sorted(set(named)):
+            part = np.asarray(own, dtype=np.int64)[names == name]
+            parts.append((name, often, part))
+            draws[name] = draws.get(name, 0.0) + often * len(part)
+    labelled = {n: d for n, d in draws.items() if n and d > 0}
+    wanted = {n: d ** (1.0 - power) for n, d in labelled.items()}
+    scale = sum(labelled.values()) / sum(wanted.values()) if wanted else 1.0
+    factor = {n: scale * wanted[n] / d for n, d in labelled.items()}
+    return [part for _, _, part in parts], [often * factor.get(name, 1.0) for name, often, _ in parts]
+
+
 class MixtureSampler:
     """Plan the batches of an epoch.
 

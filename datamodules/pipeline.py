@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.dataset import JoinedDataset
+from datamodules.generated import GeneratedModality, GeneratedRows
+from datamodules.holdings import Holdings
 from datamodules.index import StoredSamples, fingerprint, read_state, rows_of_split, write_index
 from datamodules.join import Join, join_sources, unique_names
 from datamodules.overview import look_over
@@ -57,6 +60,8 @@ class Pipeline:
         index: folder for the index of samples; "" for none (see datamodules.index).
         holdout: group column, or "task:NAME" for the classes of a task -> names whose rows are neither trained nor
             validated on: they make the split "ood".
+        generated: name -> a modality, or further training rows, that a generator makes of rows (see
+            datamodules.generated); learned from training rows alone.
 
     Raises:
         DataError, SpecError, UnknownNameError: with the file, the value and the fix.
@@ -80,9 +85,12 @@ class Pipeline:
         cache_mib: int = 1024,
         index: str = "",
         holdout: Mapping[str, Sequence[str]] | None = None,
+        generated: Mapping[str, GeneratedModality | GeneratedRows] | None = None,
     ) -> None:
         if not sources:
             raise SpecError("no source is given; list at least one under data.sources")
+        if generated and index:
+            raise SpecError("data.generated cannot be used with data.index; leave one of them out")
         if holdout and index:
             raise SpecError("data.holdout cannot be used with data.index; leave one of them out")
         self.sources = list(sources)
@@ -92,6 +100,8 @@ class Pipeline:
         self.fitted_on: dict[str, tuple[int, int]] = {}
         self.rows: dict[str, npt.NDArray[np.int64]] = {}
         self._root = root
+        # Copies: what was made belongs to this split.
+        self.generated = {n: copy.deepcopy(g) for n, g in (generated or {}).items()}
         self._dataset_options: dict[str, Any] = {"augment": augment, "cache_mib": cache_mib, "seed": seed}
         folder, stored = None, None
         if index:
@@ -117,14 +127,20 @@ class Pipeline:
         self.processors = self._make_processors(dict(processors or {}))
         self._tell_image_sizes()
         self._make_dataset(max_answers)
-        self.holdings = look_over(self.dataset, list(self.raw_modalities), self.raw_tasks, skip=on_error == "skip")
+        self.holdings = self._look_over(skip=on_error == "skip")
         self.skipped += self.holdings.skipped
         if not self.holdings.kept.any():
             raise DataError("no row has both a wanted modality and a wanted label")
         self._split(self.join, fractions, seed)
         if holdout:
             self._hold_out(holdout)
+        if self.made_modalities:
+            self._generate(seed)
         self._fit(on_error)
+        for name, made in self.generated.items():
+            if isinstance(made, GeneratedRows):
+                made.prepare(self.dataset, name, self.rows, seed)
+                self.dataset.further.append(made)
         if on_error == "skip":
             self._drop_unreadable()
         self._make_specs()
@@ -210,6 +226,47 @@ class Pipeline:
             sizes = [int(getattr(self.processors[n], "size", 0)) for n in names]
             source.image_size = max(sizes) if sizes and all(sizes) else 0
 
+    # -- what is generated ---------------------------------------------------------------------------------
+
+    @property
+    def made_modalities(self) -> dict[str, GeneratedModality]:
+        """Modalities that a generator makes."""
+        return {n: g for n, g in self.generated.items() if isinstance(g, GeneratedModality)}
+
+    def _read_by(self, names: Sequence[str]) -> tuple[str, ...]:
+        """``names`` with every generated modality replaced by what it is made of."""
+        made, found, left = self.made_modalities, list[str](), list(names)
+        while left:
+            name = left.pop(0)
+            if name in made:
+                left = [*made[name].reads, *left]
+            elif name not in found:
+                found.append(name)
+        return tuple(found)
+
+    def _look_over(self, *, skip: bool) -> Holdings:
+        """What every row holds before anything is generated."""
+        tasks = {n: replace(t, modalities=self._read_by(t.modalities)) for n, t in self.raw_tasks.items()}
+        return look_over(self.dataset, self._read_by([*self.raw_modalities, *self.made_modalities]), tasks, skip=skip)
+
+    def _generate(self, seed: int) -> None:
+        """Make the generated modalities, and leave out rows that have nothing of what is asked for then."""
+        assert isinstance(self.join, Join)
+        present = dict(self.holdings.present)
+        groups = self.join.table["group"].astype(str).tolist()
+        for name, made in self.made_modalities.items():
+            can = np.logical_and.reduce([present[m] for m in made.reads])
+            self.dataset.generated[name] = made
+            present[name] = made.prepare(self.dataset, name, self.rows, groups, can, seed)
+        present = {m: present[m] for m in self.raw_modalities}
+        labelled = {
+            t: mask & np.logical_or.reduce([present[m] for m in self.raw_tasks[t].modalities])
+            for t, mask in self.holdings.labelled.items()
+        }
+        self.holdings = Holdings(present, labelled, self.holdings.skipped)
+        kept = self.holdings.kept
+        self.rows = {s: r[kept[r]] for s, r in self.rows.items()}
+
     # -- what is asked for ---------------------------------------------------------------------------------
 
     def _choose_modalities(self, wanted: Sequence[str] | None, kind: str) -> dict[str, RawModality]:
@@ -222,6 +279,13 @@ class Pipeline:
                         f"modality '{modality.name}' is '{modality.kind}' in {source.name} and '{same.kind}' "
                         "elsewhere"
                     )
+        for name, made in self.made_modalities.items():
+            for read in made.reads:
+                if read not in known:
+                    raise unknown_name(f"modality that data.generated['{name}'] reads", read, known)
+            if name in known:
+                raise SpecError(f"data.generated['{name}'] has the name of a modality of the sources; rename it")
+            known[name] = made.raw(name)
         if kind:
             known = {n: m for n, m in known.items() if m.kind == kind}
             if not known:
@@ -242,7 +306,7 @@ class Pipeline:
         for name in wanted or []:
             if name not in said:
                 raise unknown_name("task (no source labels it)", name, said)
-        merged = {n: merge_tasks(t) for n, t in said.items() if wanted is None or n in wanted}
+        merged = {n: self._with_generated(merge_tasks(t)) for n, t in said.items() if wanted is None or n in wanted}
         usable = {}
         for name, task in merged.items():
             informs = tuple(m for m in task.modalities if m in self.raw_modalities)
@@ -258,9 +322,16 @@ class Pipeline:
             raise SpecError(f"no task can be learned from the modalities {tuple(self.raw_modalities)}")
         return usable
 
+    def _with_generated(self, task: RawTask) -> RawTask:
+        """The task, informed by every generated modality that is made of one that informs it."""
+        informs = list(task.modalities)
+        for name, made in self.made_modalities.items():
+            informs += [name] if any(m in informs for m in made.reads) else []
+        return replace(task, modalities=tuple(informs))
+
     def _make_processors(self, given: dict[str, Processor]) -> dict[str, Processor]:
         kinds = {m.kind for m in self.raw_modalities.values()}
-        known = {m.name for s in self.sources for m in s.card.modalities}
+        known = {m.name for s in self.sources for m in s.card.modalities} | set(self.made_modalities)
         made = {}
         for key, processor in given.items():
             if key not in known and key not in PROCESSORS:
@@ -271,7 +342,8 @@ class Pipeline:
                     f"kind '{self.raw_modalities[key].kind}'"
                 )
         for name, raw in self.raw_modalities.items():
-            chosen = given.get(name) or given.get(raw.kind)
+            own = self.made_modalities[name].processor() if name in self.made_modalities else None
+            chosen = given.get(name) or own or given.get(raw.kind)
             made[name] = copy.deepcopy(chosen) if chosen is not None else PROCESSORS.get(raw.kind)()
         return made
 

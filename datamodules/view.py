@@ -13,7 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from datamodules.base import BaseDataModule
-from datamodules.mixture import MixtureSampler, ResumableLoader
+from datamodules.mixture import ResumableLoader, source_passes
 from datamodules.pipeline import Pipeline
 from zoo.contract import ModalitySpec, TaskSpec
 from zoo.errors import SpecError, unknown_name
@@ -119,7 +119,8 @@ class DataView(BaseDataModule):
 
     An epoch visits each training row as often as an epoch of the whole does, so that a model of a part is trained
     on it as long as a model of everything. As a part makes fewer steps of full batches, its batches are smaller, down
-    to ``SMALLEST``, where that is needed for ``least_steps``.
+    to ``SMALLEST``, where that is needed for ``least_steps``. Classes are evened out as in the whole, by the labels
+    of the same task, whether or not the view keeps it.
 
     Args:
         whole: the data module; it is prepared once and shared by its views.
@@ -143,6 +144,7 @@ class DataView(BaseDataModule):
         L.LightningDataModule.__init__(self)
         for name in ("batch_size", "eval_batch_size", "temperature", "homogeneous", "num_workers", "predict_split"):
             setattr(self, name, getattr(whole, name))
+        self.balance, self.balance_power = whole.balance, whole.balance_power
         self.seed = whole.seed if seed is None else seed
         self.evaluate = {"val": "val", "test": "test", **(evaluate or {})}
         self.view = PipelineView(whole.pipeline, modalities=modalities, tasks=tasks, rows=rows)
@@ -153,10 +155,7 @@ class DataView(BaseDataModule):
             self.batch_size = min(self.batch_size, max(SMALLEST, math.ceil(draws / least_steps)))
 
     def _passes_of(self, whole: BaseDataModule) -> list[float]:
-        rows = whole.pipeline.rows_by_source("train")
-        sampler = MixtureSampler(rows, batch_size=1, temperature=whole.temperature)
-        draws = iter(sampler.draws.tolist())
-        return [next(draws) / len(r) if len(r) else 0.0 for r in rows]
+        return source_passes(whole.pipeline.rows_by_source("train"), whole.temperature)
 
     def passes(self) -> list[float]:
         """Those of the whole."""

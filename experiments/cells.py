@@ -40,7 +40,7 @@ class Cell:
         tasks: to learn; () for all.
         modalities: to learn from; () for all.
         holdout: (group column, names...) that are held out; () for none. They are predicted as the split "ood".
-        changes: "model.KEY=VALUE" on top of the configuration.
+        changes: "model.KEY=VALUE" or "data.KEY=VALUE" on top of the configuration.
     """
 
     kind: str
@@ -90,7 +90,7 @@ class Finished:
 def view_of(study: Study, cell: Cell) -> DataView:
     """The part of the data that a cell trains on."""
     holdout = {cell.holdout[0]: cell.holdout[1:]} if cell.holdout else None
-    whole = study.data(seed=cell.seed, holdout=holdout)
+    whole = study.data(seed=cell.seed, holdout=holdout, changes=cell.changes)
     epochs = int(study.config["trainer"].get("max_epochs") or 1)
     return study.view(
         whole,

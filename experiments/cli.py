@@ -17,13 +17,17 @@ from lightning.pytorch.loggers import WandbLogger
 
 import datamodules.phantom
 import datamodules.sources  # noqa: F401  (registers data modules, processors and sources)
-import zoo  # noqa: F401  (registers encoders, fusions and weightings)
+import zoo
+import zoo.generative.captioners
+import zoo.generative.painters  # noqa: F401  (registers generators)
 from datamodules.base import BaseDataModule
 from datamodules.source import SOURCES
 from zoo.callbacks import PredictionWriter, ReportCallback, ResumeCallback
 from zoo.encoders import ENCODERS
 from zoo.errors import SpecError, unknown_name, zoo_cause
 from zoo.fusion import FUSIONS
+from zoo.generator import GENERATORS
+from zoo.losses import LOSSES
 from zoo.module import MultitaskModule
 from zoo.registry import Registry
 from zoo.weighting import WEIGHTINGS
@@ -62,7 +66,7 @@ class ZooParser(LightningArgumentParser):
 
 def _class_hints(message: str) -> list[str]:
     """For each capitalised word that is nearly the name of a registered class: which one."""
-    registries: tuple[Registry[Any], ...] = (ENCODERS, FUSIONS, WEIGHTINGS, SOURCES)
+    registries: tuple[Registry[Any], ...] = (ENCODERS, FUSIONS, WEIGHTINGS, SOURCES, LOSSES, GENERATORS)
     words = dict.fromkeys(re.findall(r"\b[A-Z][A-Za-z0-9_]{3,}", message))
     unknown = [w for w in words if not any(w in r or w.lower() == r.family for r in registries)]
     return [

@@ -25,9 +25,11 @@ commands
   fewshot    0, 5, 10, 20 shots of classes or tasks that were held out
   ablate     every subset of modalities: the best, Shapley values, synergy; also fusions, weightings, lambdas
   robustness noise, missing modalities, calibration, conformal sets, subgroups
+  cross_modal  what a generated modality adds: records made of images, images made of metadata
   sweep      a W&B sweep file, run here by Optuna
   suite      table1, ood, fewshot, ablate and robustness within one budget, then the page
   report     one HTML page, and PNGs, of any runs
+  table      a paper's tables, in its form, from finished runs, beside its figures   (--paper cross_modal)
   list       names of encoders, fusions, weightings, task kinds, sources and shipped configurations
   data       list | describe NAME | check --root DIR: the data sets, their cards, and an audit for copies and leaks
 
@@ -49,7 +51,7 @@ examples
   python experiments/run.py fit --config mtl.yaml --ckpt_path runs/mtl/version_0/checkpoints/last.ckpt
 """
 LIGHTNING = ("fit", "validate", "test", "predict")
-EVIDENCE = ("table1", "ood", "fewshot", "ablate", "robustness", "sweep", "suite", "report")
+EVIDENCE = ("table1", "ood", "fewshot", "ablate", "robustness", "cross_modal", "sweep", "suite", "report", "table")
 EXTRA = ("bench", "synergy", *EVIDENCE, "list", "data")
 
 

@@ -15,19 +15,21 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import WeightAveraging
 
 from datamodules.base import BaseDataModule
 from datamodules.view import DataView
+from experiments.best import BestWeights
 from experiments.budget import seconds_of
 from experiments.cli import ZooCLI, ZooParser, quiet_libraries, wandb_offline_without_key
-from zoo.errors import SpecError
+from zoo.errors import SpecError, unknown_name
 from zoo.module import MultitaskModule
 
 TRAINER = ("max_epochs", "max_steps", "gradient_clip_val", "accelerator", "precision", "check_val_every_n_epoch")
 """Options of the trainer that trainings of a study take over; each runs on one device."""
 
 LOADING = ("batch_size", "eval_batch_size", "temperature", "homogeneous", "num_workers", "augment", "cache_mib")
-LOADING += ("transforms", "predict_split", "index")
+LOADING += ("transforms", "predict_split", "index", "balance", "balance_power")
 """Options of the data that say how a network is fed, and nothing of which rows there are."""
 NETWORK_PROCESSORS = ("TextProcessor", "ImageProcessor", "SignalProcessor")
 """Processors of which classical pipelines see nothing: they read raw values, and no length follows from these."""
@@ -41,6 +43,19 @@ class _StudyCLI(ZooCLI):
 
     def instantiate_classes(self) -> None:
         """Nothing is built."""
+
+
+class _BestAverage(BestWeights):
+    """BestWeights of a training whose weights are averaged: the average is what was validated."""
+
+    def __init__(self, averaging: WeightAveraging) -> None:
+        super().__init__()
+        self.averaging = averaging
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Copy the average where the skill has risen: it has been swapped out of the module by now."""
+        averaged: Any = self.averaging._average_model
+        super().on_validation_end(trainer, averaged.module)
 
 
 class Study:
@@ -97,6 +112,7 @@ class Study:
             }
         else:
             parts += [self.config["model"], {k: self.config["trainer"].get(k) for k in TRAINER}]
+            parts += self._averaging()
         text = json.dumps(parts, sort_keys=True, default=repr)
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
@@ -107,13 +123,22 @@ class Study:
 
     # -- data ------------------------------------------------------------------------------------------------
 
-    def data(self, *, seed: int | None = None, holdout: Mapping[str, Sequence[str]] | None = None) -> BaseDataModule:
-        """The prepared data of a seed and a hold-out; the last one made is kept."""
+    def data(
+        self,
+        *,
+        seed: int | None = None,
+        holdout: Mapping[str, Sequence[str]] | None = None,
+        changes: Sequence[str] = (),
+    ) -> BaseDataModule:
+        """The prepared data of a seed, a hold-out and "data.KEY=VALUE" changes; the last one made is kept."""
         chosen = copy.deepcopy(self.config["data"])
         if seed is not None:
             chosen["init_args"]["seed"] = seed
         if holdout is not None:
             chosen["init_args"]["holdout"] = {k: list(v) for k, v in holdout.items()}
+        for change in changes:
+            if change.startswith("data."):
+                change_option(chosen, change)
         key = json.dumps(chosen, sort_keys=True, default=repr)
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = None  # let go of the old one first
@@ -136,7 +161,9 @@ class Study:
         Args:
             data: a data module or a view of one.
             changes: "model.KEY=VALUE" as on the command line, such as "model.fusion=LateFusion"; VALUE is YAML.
+                Those of the data are left to ``data``.
         """
+        changes = [c for c in changes if not c.startswith("data.")]
         model = copy.deepcopy(self.config["model"])
         model["init_args"]["modalities"] = [asdict(s) for s in data.modality_specs]
         model["init_args"]["tasks"] = [asdict(s) for s in data.task_specs]
@@ -167,6 +194,22 @@ class Study:
         epochs = int(self.config["trainer"].get("max_epochs") or 1)
         return epochs * len(data.train_dataloader())
 
+    def _averaging(self) -> list[dict[str, Any]]:
+        """The callbacks of the trainer that average weights: the only ones that a study takes over."""
+        given = self.config["trainer"].get("callbacks") or []
+        chosen = [c for c in (given if isinstance(given, list) else [given]) if isinstance(c, dict)]
+        return [c for c in chosen if str(c.get("class_path")).endswith("WeightAveraging")]
+
+    def _average(self) -> WeightAveraging | None:
+        """A new callback that averages weights, where the configuration names one."""
+        found = self._averaging()
+        if not found:
+            return None
+        parser = ZooParser()
+        parser.add_subclass_arguments(WeightAveraging, "callback", required=True)
+        made: WeightAveraging = parser.instantiate_classes(parser.parse_object({"callback": found[0]})).callback
+        return made
+
     def fit(
         self,
         module: MultitaskModule,
@@ -189,12 +232,11 @@ class Study:
         """
         from lightning.pytorch.loggers import CSVLogger
 
-        from experiments.best import BestWeights
-
         options = {k: v for k, v in self.config["trainer"].items() if k in TRAINER and v is not None}
         if not module.automatic_optimization:
             module.manual_clip = float(options.pop("gradient_clip_val", 0.0))
-        best = BestWeights()
+        average = self._average()
+        best = BestWeights() if average is None else _BestAverage(average)
         trainer = L.Trainer(
             **options,
             devices=1,
@@ -204,7 +246,7 @@ class Study:
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=int(self.config["trainer"].get("log_every_n_steps") or 50),
-            callbacks=[best, *callbacks],
+            callbacks=[best, *([] if average is None else [average]), *callbacks],
         )
         torch.manual_seed(seed)
         trainer.fit(module, datamodule=data)
@@ -212,6 +254,31 @@ class Study:
         module.trainer = None  # type: ignore[assignment]
         data.trainer = None
         return int(trainer.global_step)
+
+
+def change_option(data: dict[str, Any], change: str) -> None:
+    """Set one option in the configuration of the data.
+
+    Args:
+        data: with class_path and init_args; it is altered.
+        change: "data.KEY.KEY=VALUE", where a key that names an option of a class stands for init_args too, such as
+            "data.generated.record.generator.leaky_replication=true"; VALUE is YAML.
+
+    Raises:
+        UnknownNameError: a key on the way is not there.
+    """
+    import yaml
+
+    path, _, value = change.removeprefix("data.").partition("=")
+    *way, last = path.split(".")
+    place: Any = data["init_args"]
+    for key in way:
+        if not isinstance(place, dict) or key not in place:
+            raise unknown_name(f"option of the data in '{change}'", key, place if isinstance(place, dict) else ())
+        place = place[key]
+        if isinstance(place, dict) and "class_path" in place:
+            place = place.setdefault("init_args", {})
+    place[last] = yaml.safe_load(value)
 
 
 def study_parser(command: str, description: str) -> argparse.ArgumentParser:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from zoo.contract import Batch, Output
+from zoo.losses import ClassLoss
 from zoo.tasks.base import TaskKind
 
 
@@ -39,8 +40,10 @@ class LossTable(nn.Module):
         self.register_buffer("counts", torch.zeros(shape))
         self.register_buffer("total", torch.zeros(2))
 
-    def step(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
+    def step(self, output: Output, batch: Batch, own: Mapping[str, ClassLoss] | None = None) -> tuple[Tensor, Tensor]:
         """Return the (T, S) mean losses of a step and the (T, S) mask of cells that have rows anywhere.
+
+        Tasks in ``own`` take that loss in the place of the one of their kind.
 
         Under DDP, a cell is this rank's summed loss times the number of ranks over the rows of all ranks,
         so that DDP's average over ranks is the mean over the global batch.
@@ -57,7 +60,8 @@ class LossTable(nn.Module):
                     cells.append(zero)
                     counts.append(0)
                     continue
-                losses, n = self._cell(t, output.logits[(t, s)], rows, batch, position[t])
+                loss = (own or {}).get(t, self.kinds[t].loss)
+                losses, n = self._cell(t, output.logits[(t, s)], rows, batch, position[t], loss)
                 cells.append(losses)
                 counts.append(n)
         shape = self.sums.shape
@@ -70,7 +74,15 @@ class LossTable(nn.Module):
             dist.all_reduce(count)
         return sums * world / count.clamp_min(1.0), count > 0
 
-    def _cell(self, task: str, logits: Tensor, rows: Tensor, batch: Batch, position: Tensor) -> tuple[Tensor, int]:
+    @staticmethod
+    def _cell(
+        task: str,
+        logits: Tensor,
+        rows: Tensor,
+        batch: Batch,
+        position: Tensor,
+        loss: Callable[[Tensor, Tensor], Tensor],
+    ) -> tuple[Tensor, int]:
         observed = batch.observed[task][rows]
         if not bool(observed.all()):
             logits, rows = logits[observed], rows[observed]
@@ -81,7 +93,7 @@ class LossTable(nn.Module):
                 logits, target = logits[known], target[known]
         if len(target) == 0:
             return logits.sum() * 0.0, 0
-        return self.kinds[task].loss(logits, target).sum(), len(target)
+        return loss(logits, target).sum(), len(target)
 
     def add_total(self, loss: Tensor) -> None:
         """Remember the weighted loss of a step."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 import lightning as L
@@ -21,7 +21,10 @@ from zoo.evaluation import Collector, Evaluated, score, skill
 from zoo.fusion import ConcatFusion
 from zoo.fusion.base import FUSED, Fusion
 from zoo.loss_table import LossTable, world_size
-from zoo.optim import make_optimizer, make_schedule
+from zoo.losses import ClassLoss, bind_losses, fit_losses
+from zoo.mixing import ImageMixing
+from zoo.optim import OptimizerName, is_prefix, make_optimizer, make_schedule
+from zoo.refinement import Refinement, still
 from zoo.tasks import task_kind
 from zoo.tasks.base import TaskKind
 from zoo.weighting import FixedWeighting, Weighting
@@ -47,8 +50,9 @@ class _Touch(torch.autograd.Function):
 
 
 def _is_code(value: Any) -> bool:
-    """Whether a hyperparameter holds classes, functions or modules, which weights_only does not unpickle."""
-    return callable(value) or (isinstance(value, dict) and any(callable(v) for v in value.values()))
+    """Whether a hyperparameter holds classes, functions or objects, which weights_only does not unpickle."""
+    own = callable(value) or isinstance(value, Refinement)
+    return own or (isinstance(value, dict) and any(callable(v) for v in value.values()))
 
 
 class MultitaskModule(L.LightningModule):
@@ -75,15 +79,23 @@ class MultitaskModule(L.LightningModule):
         head_dropout: dropout in the heads.
         modality_dropout: probability with which a training row loses a modality that it has, as long as one
             is left and no task reads it.
+        losses: task -> loss that it takes in the place of its own, such as BalancedSoftmax; for classification and
+            vqa. The class counts are those of the training split, which the data module is asked for.
+        refinement: a second stage in the last epochs, with parts frozen and losses of its own.
+        learning_rates: prefix of parameter names, such as "encoders.image", -> learning rate in the place of
+            ``learning_rate``; the longest prefix wins, and warm-up and schedule act on all.
+        optimizer: "adamw", or "lion" (timm).
+        mixing: Mixup or CutMix of the images of training batches.
 
-    Encoders, fusion and weighting that are given as Python objects are not stored in checkpoints: pass them to
-    ``load_from_checkpoint`` again. Those from YAML are.
+    Encoders, fusion, weighting, losses, refinement and mixing that are given as Python objects are not stored in
+    checkpoints: pass them to ``load_from_checkpoint`` again. Those from YAML are.
 
     Raises:
         SpecError, UnknownNameError: a modality without encoder, encoders that cannot be shared, ...
 
     Warns:
-        UserWarning: an encoder for a modality that is not here (misspelt, or left out by data.modalities).
+        UserWarning: an encoder for a modality that is not here (misspelt, or left out by data.modalities); a loss, a
+            learning rate or a part to freeze of a modality or task that is not here; nothing to mix.
     """
 
     _epoch_sums: Tensor
@@ -104,10 +116,15 @@ class MultitaskModule(L.LightningModule):
         head_hidden: int = 0,
         head_dropout: float = 0.0,
         modality_dropout: float = 0.0,
+        losses: dict[str, ClassLoss] | None = None,
+        refinement: Refinement | None = None,
+        learning_rates: dict[str, float] | None = None,
+        optimizer: OptimizerName = "adamw",
+        mixing: ImageMixing | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        for name in ("encoders", "fusion", "weighting"):
+        for name in ("encoders", "fusion", "weighting", "losses", "refinement", "mixing"):
             if _is_code(self.hparams.get(name)):  # not from YAML: a checkpoint holds data only, and loads safely
                 del self.hparams[name]
         self.modalities = by_name(modalities)
@@ -141,6 +158,14 @@ class MultitaskModule(L.LightningModule):
         if not self.automatic_optimization:
             print(cast(Any, self.weighting).cost_note(len(self.tasks)))
         self.manual_clip = 1.0
+        self.optimizer = optimizer
+        self.class_losses = bind_losses(losses or {}, self.tasks, "model.losses")
+        self.refinement = refinement
+        later = refinement.losses if refinement is not None else None
+        self.refined_losses = bind_losses(later or {}, self.tasks, "model.refinement.losses")
+        self._frozen = refinement.prefixes(self) if refinement is not None else ()
+        self.learning_rates = self._check_rates(learning_rates or {})
+        self.mixing = self._check_mixing(mixing)
         self._collector = Collector()
         self.results: dict[str, dict[str, Evaluated]] = {}
 
@@ -196,6 +221,23 @@ class MultitaskModule(L.LightningModule):
             used = {id(p) for p in encoder.embed_parameters()}  # type: ignore[operator]
             for p in encoder.parameters():
                 p.requires_grad_(id(p) in used)
+
+    def _check_rates(self, given: Mapping[str, float]) -> dict[str, float]:
+        """The learning rates of prefixes that the module has."""
+        for prefix, rate in given.items():
+            if not (math.isfinite(rate) and rate > 0):
+                raise SpecError(f"model.learning_rates['{prefix}'] must be a positive number, got {rate}")
+        return {p: rate for p, rate in given.items() if is_prefix("model.learning_rates", p, self)}
+
+    def _check_mixing(self, mixing: ImageMixing | None) -> ImageMixing | None:
+        """Refuse labels that cannot be mixed now, not in the first step."""
+        if mixing is None:
+            return None
+        if not any(spec.kind == "image" for spec in self.modalities.values()):
+            warnings.warn("model.mixing: no modality is of kind image; it is not used", stacklevel=3)
+            return None
+        mixing.bind(self.tasks, self.modalities)
+        return mixing
 
     def _is_cell(self, task: str, stream: str) -> bool:
         return stream == FUSED or self.tasks[task].uses(stream)
@@ -287,6 +329,31 @@ class MultitaskModule(L.LightningModule):
 
     # -- steps ---------------------------------------------------------------------------------------------
 
+    def setup(self, stage: str) -> None:
+        """Ask the data module for the class counts that losses need, and check the length of the training."""
+        if stage != "fit":
+            return
+        trainer: Any = self.trainer
+        fit_losses(trainer.datamodule, self.class_losses, self.refined_losses)
+        if self.refinement is not None:
+            self.refinement.first_epoch(trainer)
+
+    @property
+    def refining(self) -> bool:
+        """Whether training has come to the second stage."""
+        if self.refinement is None:
+            return False
+        return self.trainer.current_epoch >= self.refinement.first_epoch(self.trainer)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Test and predict with averaged weights where the checkpoint holds them.
+
+        WeightAveraging of Lightning would put back those that were trained, for a test in the process of the fit.
+        """
+        fitting = self._trainer is not None and self.trainer.state.fn == "fit"
+        if not fitting and "current_model_state" in checkpoint:
+            checkpoint["current_model_state"] = checkpoint["state_dict"]
+
     def on_fit_start(self) -> None:
         """Refuse weight averaging over integer buffers: rounded column numbers would read other columns."""
         trainer: Any = self.trainer
@@ -317,18 +384,27 @@ class MultitaskModule(L.LightningModule):
         """One step: the weighted loss of a batch."""
         if self.modality_dropout > 0:
             batch = self._drop_modalities(batch)
-        output = self(batch, labelled_only=True)
-        table, active = self.losses.step(output, batch)
-        if not self.automatic_optimization:
-            return self._manual_step(table, active)
-        loss: Tensor = self.weighting(table, active)
-        if self.fusion.trains_combination:
-            loss = loss + self._combination_loss(output, batch)
+        refining = self.refining
+        if self.mixing is not None and (not refining or (self.refinement is not None and self.refinement.mixing)):
+            batch = self.mixing(batch, self.tasks, self.modalities)
+        with still(self, self._frozen if refining else ()):
+            output = self(batch, labelled_only=True)
+            table, active = self.losses.step(output, batch, self._losses_now(refining))
+            if not self.automatic_optimization:
+                return self._manual_step(table, active)
+            loss: Tensor = self.weighting(table, active)
+            if self.fusion.trains_combination:
+                loss = loss + self._combination_loss(output, batch)
         self.losses.add_total(loss)
         if world_size() > 1 or not loss.requires_grad:  # no cell of this batch has rows
             loss = _Touch.apply(loss, *(p for p in self.parameters() if p.requires_grad))
         self._log_losses(len(batch))
         return loss
+
+    def _losses_now(self, refining: bool) -> Mapping[str, ClassLoss]:
+        """The losses of the stage, for tasks that do not take that of their kind."""
+        losses: Any = {**self.class_losses, **(self.refined_losses if refining else {})}
+        return cast(Mapping[str, ClassLoss], losses)
 
     def _combination_loss(self, output: Output, batch: Batch) -> Tensor:
         """Loss of the combined predictions, which trains the weights of LateFusion("learned")."""
@@ -452,11 +528,22 @@ class MultitaskModule(L.LightningModule):
     # -- optimiser -----------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> Any:
-        """AdamW, fused where every parameter allows it, and a schedule a step."""
-        optimizer = make_optimizer(self, self.learning_rate, self.weight_decay, plain=self.weighting.parameters())
-        if self.schedule == "constant" and self.warmup <= 0:
+        """The optimizer (AdamW, fused where every parameter allows it), and a schedule a step."""
+        optimizer = make_optimizer(
+            self,
+            self.learning_rate,
+            self.weight_decay,
+            plain=self.weighting.parameters(),
+            learning_rates=self.learning_rates,
+            frozen=self._frozen,
+            optimizer=self.optimizer,
+        )
+        factor: Any
+        if self.refinement is not None:
+            factor = self.refinement.schedules(optimizer, self.trainer, self.schedule, self.warmup)
+        elif self.schedule == "constant" and self.warmup <= 0:
             return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        factor = make_schedule(self.schedule, steps, self.warmup)
+        else:
+            factor = make_schedule(self.schedule, self.trainer.estimated_stepping_batches, self.warmup)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

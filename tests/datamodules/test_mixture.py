@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.mixture import MixtureSampler, ResumableLoader, SequentialSampler
+from datamodules.mixture import MixtureSampler, ResumableLoader, SequentialSampler, balance_classes, source_passes
 from zoo.contract import ModalitySpec, Sample, collate
 from zoo.errors import SpecError
 
@@ -134,3 +134,63 @@ def test_errors_name_the_value() -> None:
         MixtureSampler([np.array([], dtype=int)], batch_size=2)
     with pytest.raises(SpecError, match="temperature must be > 0, got 0"):
         MixtureSampler(sources(3), batch_size=2, temperature=0)
+
+
+def shares(plan: np.ndarray, names: dict[int, str]) -> dict[str, float]:
+    drawn = [names[r] for r in plan.flatten().tolist()]
+    return {n: drawn.count(n) / len(drawn) for n in sorted(set(drawn))}
+
+
+def test_classes_are_drawn_alike_and_rows_without_a_label_keep_their_share() -> None:
+    rows = sources(700, 300)
+    named = [["a"] * 500 + ["b"] * 90 + ["c"] * 10 + [""] * 100, ["a"] * 200 + ["c"] * 100]
+    names = dict(enumerate(named[0] + named[1]))
+    parts, passes = balance_classes(rows, named, source_passes(rows, 1.0))
+    found = shares(MixtureSampler(parts, batch_size=100, passes=passes).plan(), names)
+    assert found == pytest.approx({"": 0.1, "a": 0.3, "b": 0.3, "c": 0.3}, abs=0.001)
+    parts, passes = balance_classes(rows, named, [1.0, 1.0], power=0.5)
+    root = np.sqrt([700, 90, 110]) / np.sqrt([700, 90, 110]).sum() * 0.9
+    found = shares(MixtureSampler(parts, batch_size=100, passes=passes).plan(), names)
+    assert found == pytest.approx(dict(zip(["", "a", "b", "c"], [0.1, *root.tolist()], strict=True)), abs=0.001)
+    _, passes = balance_classes(rows, named, [1.0, 1.0], power=0.0)
+    assert passes == pytest.approx([1.0] * len(passes))
+
+
+def test_balance_keeps_what_the_temperature_gives_each_source_in_a_class() -> None:
+    rows = sources(90, 10)
+    parts, passes = balance_classes(rows, [["a"] * 60 + ["b"] * 30, ["a"] * 10], [1.0, 3.0])
+    draws = [p * len(r) for p, r in zip(passes, parts, strict=True)]
+    assert sum(draws) == pytest.approx(120)
+    assert draws == pytest.approx([60 * 60 / 90, 60, 60 * 30 / 90])  # a of source 0, b of it, a of source 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from(["", "a", "b", "c"]), max_size=30), min_size=1, max_size=3),
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_balanced_ranks_are_disjoint_and_every_row_is_in_one_part(
+    named: list[list[str]], batch: int, world: int, power: float
+) -> None:
+    rows = sources(*[len(n) for n in named])
+    if not sum(len(r) for r in rows):
+        return
+    parts, passes = balance_classes(rows, named, source_passes(rows, 2.0), power=power)
+    assert sorted(r for p in parts for r in p.tolist()) == sorted(r for p in rows for r in p.tolist())
+    before = sum(p * len(r) for p, r in zip(source_passes(rows, 2.0), rows, strict=True))
+    assert sum(p * len(r) for p, r in zip(passes, parts, strict=True)) == pytest.approx(before)
+    alone = MixtureSampler(parts, batch_size=batch * world, passes=passes, seed=2).plan()
+    ranks = [
+        list(MixtureSampler(parts, batch_size=batch, passes=passes, seed=2, num_replicas=world, rank=r).batches())
+        for r in range(world)
+    ]
+    for step, whole in enumerate(alone.tolist()):
+        assert sorted(k for r in ranks for k, _ in r[step]) == sorted(whole)
+
+
+def test_no_labels_and_no_rows_to_balance() -> None:
+    parts, passes = balance_classes(sources(4, 0), [["", "", "", ""], []], [1.5, 0.0])
+    assert [p.tolist() for p in parts] == [[0, 1, 2, 3]]
+    assert passes == [1.5]

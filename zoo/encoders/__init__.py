@@ -9,6 +9,7 @@ from zoo.encoders.dnabert import DNABERTEncoder
 from zoo.encoders.esm import ESMEncoder
 from zoo.encoders.frozen import FrozenImageEncoder, FrozenTextEncoder
 from zoo.encoders.lstm import LSTMEncoder
+from zoo.encoders.mlp import MLPEncoder
 from zoo.encoders.scbert import SCBERTEncoder
 from zoo.encoders.tabular import TabularEncoder
 from zoo.encoders.vit import ViTEncoder
@@ -23,6 +24,7 @@ __all__ = [
     "FrozenImageEncoder",
     "FrozenTextEncoder",
     "LSTMEncoder",
+    "MLPEncoder",
     "SCBERTEncoder",
     "TabularEncoder",
     "ViTEncoder",

@@ -65,9 +65,11 @@ class TaskKind(ABC):
     def combination_loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(N,) losses of combined predictions, by which LateFusion learns its weights.
 
-        Here: the negative log of the probability given to the target. Kinds that predict no class
-        probabilities override it.
+        Here: the negative log of the probability given to the target, a code (N,) or shares of the classes
+        (N, K). Kinds that predict no class probabilities override it.
         """
+        if target.is_floating_point() and target.shape == prediction.shape:
+            return -(prediction.clamp_min(1e-8).log() * target).sum(-1)
         known = target >= 0
         picked = prediction.gather(1, target.clamp_min(0).unsqueeze(1)).squeeze(1)
         return -(picked.clamp_min(1e-8).log() * known)

@@ -12,7 +12,10 @@ from zoo.tasks.base import TASKS, Head, TaskKind
 
 @TASKS.register_as("classification")
 class Classification(TaskKind):
-    """One of K classes; targets (N,) long codes, logits (N, K), predictions (N, K) probabilities."""
+    """One of K classes; targets (N,) long codes, logits (N, K), predictions (N, K) probabilities.
+
+    In training, targets may also be (N, K) floats: the share of each class in rows that were mixed.
+    """
 
     kind = "classification"
     primary = "accuracy"
@@ -22,7 +25,7 @@ class Classification(TaskKind):
         return parts.VectorHead(dim, (self.spec.num_outputs,), hidden, dropout)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the (N,) cross-entropies in nats."""
+        """Return the (N,) cross-entropies in nats, against codes (N,) or shares of the classes (N, K)."""
         return parts.cross_entropy(logits, target)
 
     def predict(self, logits: Tensor) -> Tensor:

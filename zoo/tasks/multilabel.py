@@ -13,7 +13,7 @@ from zoo.tasks.base import TASKS, Head, TaskKind
 
 @TASKS.register_as("multilabel")
 class Multilabel(TaskKind):
-    """K binary labels; targets (N, 2, K): [:, 0] values 0 or 1, [:, 1] 1 where observed.
+    """K binary labels; targets (N, 2, K): [:, 0] values 0 or 1 (in training also between), [:, 1] 1 where observed.
 
     Logits and predictions (probabilities) are (N, K). What is not observed never enters a number.
     """

@@ -81,8 +81,12 @@ def need_tokens(task: str, z: Tensor, tokens: Tokens | None) -> Tokens:
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the (N,) cross-entropies in nats of logits (N, K) against class codes (N,), in float32."""
-    return F.cross_entropy(logits.float(), target, reduction="none")
+    """Return the (N,) cross-entropies in nats of logits (N, K), in float32.
+
+    Targets are class codes (N,), or shares of the classes (N, K), as mixed rows have them.
+    """
+    soft = target.is_floating_point()
+    return F.cross_entropy(logits.float(), target.float() if soft else target, reduction="none")
 
 
 def average(predictions: Tensor, weights: Tensor) -> Tensor:

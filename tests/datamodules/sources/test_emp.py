@@ -90,6 +90,26 @@ def test_bad_files(folder):
         opened(folder)
 
 
+def test_words_and_rare_classes(shared_data):
+    columns = ("ph", "env_biome", "env_material", "country")
+    source = opened(shared_data, target="env_feature", columns=columns, min_class=10)
+    assert source.skipped == {"env_feature of fewer than 10 rows": 163}
+    assert len(source) == 2000 - 163
+    classes = source.card.tasks[0].classes
+    assert len(classes) == 84 - 44
+    values = source.read(0).inputs["environment"]
+    assert tuple(values) == columns
+    assert isinstance(values["env_biome"], str)
+    assert {source.index["stratum"][i] for i in range(len(source))} == set(classes)
+    for target in ("empo_2", "empo_3"):
+        with pytest.raises(SpecError, match="it leaks the label"):
+            EarthMicrobiome(target=target, columns=("env_biome",))
+    with pytest.raises(SpecError, match="it leaks the label"):
+        EarthMicrobiome(target="env_feature", columns=("env_feature",))
+    with pytest.raises(SpecError, match="min_class must be at least 1"):
+        EarthMicrobiome(min_class=0)
+
+
 def test_real(shared_data):
     source = opened(shared_data)
     assert len(source) == 2000

@@ -1,0 +1,153 @@
+"""What generated modalities and generated training rows share: what is read, and where results are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.dataset import JoinedDataset
+from zoo.errors import DataError, SpecError
+from zoo.generator import Generator, Given
+
+
+class FromGenerator:
+    """Rows of a data set as a generator sees them.
+
+    Args:
+        generator: what makes the values (zoo.generative).
+        image: name of the image modality that it reads, "" for none.
+        metadata: name of the tabular modality that it reads, "" for none.
+        record: name of a generated modality of records that it reads, "" for none (a round trip); it has to be
+            listed before this one.
+        learns_from: image modality whose images it learns from where it does not read them later, as what draws
+            images from metadata does; "" takes ``image``.
+        label: task of classes whose labels it is told where it learns, "" for none.
+        cache: folder in which finished rows are kept, so that a killed run goes on where it was and the next one
+            makes nothing again; "" keeps them in memory alone.
+
+    Raises:
+        SpecError: nothing is read.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        image: str = "",
+        metadata: str = "",
+        record: str = "",
+        label: str = "",
+        learns_from: str = "",
+        cache: str = "",
+    ) -> None:
+        if not (image or metadata or record):
+            raise SpecError(f"{type(generator).__name__} reads nothing: name its image, metadata or record")
+        if generator.leaky_replication and not label:
+            raise SpecError(
+                f"{type(generator).__name__}: leaky_replication reads the label; name the task under label"
+            )
+        self.generator = generator
+        self.image, self.metadata, self.record, self.label = image, metadata, record, label
+        self.learns_from = learns_from
+        self.cache = cache
+        self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the label of rows that are evaluated goes into what is made of them."""
+        return self.generator.leaky_replication
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Modalities that a row must have."""
+        return tuple(n for n in (self.image, self.metadata, self.record) if n)
+
+    def given(self, dataset: JoinedDataset, row: int, *, told: bool, learning: bool = False) -> Given:
+        """What the generator is told of a row: the label only where ``told``, what it learns from if ``learning``."""
+        sample = dataset.raw(row)
+        image = sample.inputs.get(self.learns_from if learning and self.learns_from else self.image)
+        if image is not None and (not isinstance(image, np.ndarray) or image.dtype != np.uint8):
+            kind = getattr(image, "dtype", type(image).__name__)
+            raise DataError(f"generators read images of type uint8, but '{self.image}' holds {kind}", row=sample.id)
+        records = dataset.generated.get(self.record)
+        label = sample.targets.get(self.label) if told and self.label else None
+        return Given(
+            dataset.join.id(row),
+            image,
+            sample.inputs.get(self.metadata),
+            records.made(row) if records is not None else None,
+            "" if label is None else str(label),
+        )
+
+    def lessons(self, dataset: JoinedDataset, rows: Sequence[int]) -> LazyRows:
+        """The rows of ``rows`` that the generator can learn from, with their labels, read when they are asked for."""
+        if self.learns_from:
+            rows = [r for r in rows if self.learns_from in dataset.raw(r, peek=True).inputs]
+        if not rows:
+            raise DataError(f"{type(self.generator).__name__} has no training row to learn from")
+        return LazyRows(self, dataset, rows)
+
+    def identity(self, seed: int, ids: Sequence[str], told: bool) -> dict[str, Any]:
+        """What the values depend on: written at the head of a cache, and hashed into the name of its folder."""
+        digest = hashlib.blake2b("\n".join(ids).encode(), digest_size=8).hexdigest()
+        return {
+            "generator": type(self.generator).__name__,
+            "options": self.generator.options(),
+            "reads": [self.image, self.metadata, self.record, self.learns_from],
+            "label": self.label if told or self.generator.fits else "",
+            "leaky": self.leaks,
+            "simulated": self.generator.simulated,
+            "seed": seed,
+            "learned_from": digest,
+        }
+
+    def folder(self, name: str, identity: dict[str, Any]) -> Path | None:
+        """Where the rows of ``identity`` are kept; None for memory alone."""
+        if not self.cache:
+            return None
+        text = json.dumps(identity, sort_keys=True, default=str)
+        return Path(self.cache) / f"{name}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
+
+    def count(self, status: str, reason: str) -> None:
+        """Note how a row turned out."""
+        self.counts[status] += 1
+        if status == "rejected":
+            self.reasons[reason] += 1
+
+    def describe(self) -> str:
+        """One line for the summary of the data."""
+        made = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "nothing made"
+        words = [type(self.generator).__name__, made]
+        if self.generator.simulated:
+            words.append("simulated")
+        if self.leaks:
+            words.append(f"LEAKS: made with the label of '{self.label}'")
+        return "; ".join(words)
+
+
+class LazyRows(Sequence[Given]):
+    """Rows to learn from, read when they are asked for, so that they may be more than memory holds.
+
+    Args:
+        maker: who reads them.
+        dataset: where.
+        rows: their numbers.
+    """
+
+    def __init__(self, maker: FromGenerator, dataset: JoinedDataset, rows: Sequence[int]) -> None:
+        self._maker, self._dataset, self._rows = maker, dataset, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, k: Any) -> Any:
+        if isinstance(k, slice):
+            return LazyRows(self._maker, self._dataset, self._rows[k])
+        return self._maker.given(self._dataset, self._rows[k], told=True, learning=True)

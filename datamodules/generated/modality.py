@@ -1,0 +1,172 @@
+"""A modality that a generator makes of every row, without telling it what must not be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import track
+
+from datamodules.dataset import JoinedDataset
+from datamodules.generated.base import FromGenerator
+from datamodules.generated.store import Store, make_store
+from datamodules.processor import Processor
+from datamodules.source import RawModality
+from zoo.errors import SpecError
+from zoo.generator import Generator
+
+CHUNK = 32
+"""Rows that a generator is given at once, and that are written to the cache together."""
+Rows = npt.NDArray[np.int64]
+
+
+class GeneratedModality(FromGenerator):
+    """Add a modality that a generator makes of what each row has.
+
+    A generator that learns does so from training rows alone. Training rows then get values of generators that
+    learned without them (cross-fitting: ``folds`` parts of whole groups, such as lesions or patients), as rows of
+    other splits do; without it a training row would be described by a generator that has seen its label, and the
+    model would trust a description that is worse at test.
+
+    Args:
+        generator, image, metadata, record, label, learns_from, cache: see FromGenerator.
+        folds: of the cross-fitting; 0 lets training rows be made by a generator that learned from them.
+
+    Raises:
+        SpecError: ``folds`` is 1 or negative, or the generator is conditioned on the label, which rows that are
+            evaluated do not have.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        image: str = "",
+        metadata: str = "",
+        record: str = "",
+        label: str = "",
+        learns_from: str = "",
+        cache: str = "",
+        folds: int = 5,
+    ) -> None:
+        super().__init__(
+            generator,
+            image=image,
+            metadata=metadata,
+            record=record,
+            label=label,
+            learns_from=learns_from,
+            cache=cache,
+        )
+        if folds < 0 or folds == 1:
+            raise SpecError(f"folds must be 0 (no cross-fitting) or at least 2, got {folds}")
+        if getattr(generator, "condition_on_label", False):
+            raise SpecError(
+                f"{type(generator).__name__}: condition_on_label needs the label of every row, but a modality is "
+                "made of rows that are evaluated too; use GeneratedRows for further training rows"
+            )
+        self.folds = folds
+        self._values: dict[int, Any] = {}
+        self._of: dict[int, Store] = {}
+
+    def raw(self, name: str) -> RawModality:
+        """The modality as a source would describe it."""
+        return RawModality(name, self.generator.makes)
+
+    def processor(self) -> Processor | None:
+        """What makes tensors of records; None leaves images to the processor of images."""
+        from datamodules.record import RecordProcessor  # its package imports this one
+
+        return RecordProcessor() if self.generator.makes == "tabular" else None
+
+    def prepare(
+        self,
+        dataset: JoinedDataset,
+        name: str,
+        rows: Mapping[str, Rows],
+        groups: Sequence[str],
+        present: npt.NDArray[np.bool_],
+        seed: int,
+    ) -> npt.NDArray[np.bool_]:
+        """Make the modality of every row, or read what an earlier run made.
+
+        Args:
+            dataset: the joined rows.
+            name: of the modality.
+            rows: split -> row numbers.
+            groups: of each row of the data set; whole groups share a fold.
+            present: (N,) rows that have all that is read.
+            seed: of split and generator.
+
+        Returns:
+            (N,) rows that have the modality now: not those that were rejected.
+        """
+        told = self.generator.leaky_replication
+        for learn, make in self._parts(rows, groups, present, seed):
+            ids = [dataset.join.id(r) for r in learn.tolist()]
+            identity = self.identity(seed, ids, told)
+            store = make_store(self.generator.makes, self.folder(name, identity), identity)
+            self._make(dataset, name, learn, make, store, seed, told)
+        has = np.zeros(len(dataset), dtype=bool)
+        has[[r for r, value in self._values.items() if value is not None]] = True
+        return has
+
+    def _parts(
+        self, rows: Mapping[str, Rows], groups: Sequence[str], present: npt.NDArray[np.bool_], seed: int
+    ) -> Iterator[tuple[Rows, Rows]]:
+        """(rows to learn from, rows to make): training rows by the others' generator, all others by that of all."""
+        train = rows["train"][present[rows["train"]]]
+        rest = [r[present[r]] for s, r in rows.items() if s != "train"]
+        others = np.concatenate(rest) if rest else train[:0]
+        if not self.generator.fits:
+            yield train[:0], np.concatenate([train, others])
+            return
+        if self.folds:
+            fold = self._fold_of([groups[r] for r in train.tolist()], seed)
+            for k in range(self.folds):
+                yield train[fold != k], train[fold == k]
+            yield train, others
+        else:
+            yield train, np.concatenate([train, others])
+
+    def _fold_of(self, groups: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
+        names = sorted(set(groups))
+        if len(names) < self.folds:
+            raise SpecError(f"{len(names)} groups of training rows cannot make {self.folds} folds; give fewer")
+        order = np.random.default_rng([seed, len(names)]).permutation(len(names))
+        place = {name: int(order[k]) % self.folds for k, name in enumerate(names)}
+        return np.array([place[g] for g in groups], dtype=np.int64)
+
+    def _make(
+        self, dataset: JoinedDataset, name: str, learn: Rows, make: Rows, store: Store, seed: int, told: bool
+    ) -> None:
+        wanted = {dataset.join.id(r): r for r in make.tolist()}
+        done = store.done
+        left = [r for i, r in wanted.items() if i not in done]
+        if left and self.generator.fits:
+            self.generator.fit(self.lessons(dataset, learn.tolist()), seed)
+        steps: Any = range(0, len(left), CHUNK)
+        if len(steps) > 1:
+            steps = track(steps, description=f"{name}: {type(self.generator).__name__}", transient=True)
+        for start in steps:
+            part = left[start : start + CHUNK]
+            made = self.generator.generate([self.given(dataset, r, told=told) for r in part], seed)
+            store.add([dataset.join.id(r) for r in part], made, {"learned_from": len(learn)})
+        for i, row in wanted.items():
+            status, reason = store.status(i)
+            self.count(status, reason)
+            self._values[row] = None if status == "rejected" else i
+            if status != "rejected":
+                self._of[row] = store
+
+    def made(self, row: int) -> Any:
+        """What the generator made of a row: a record or an image; None where there is none."""
+        name = self._values.get(row)
+        return None if name is None else self._of[row].value(name)
+
+    def value(self, row: int) -> Any:
+        """The raw value of the modality in a row; None where there is none."""
+        made = self.made(row)
+        return None if made is None else self.generator.as_input(made)

@@ -1,0 +1,106 @@
+"""Further training rows: what a row looks like with one of its modalities generated anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from datamodules.dataset import JoinedDataset
+from datamodules.generated.base import FromGenerator
+from datamodules.generated.modality import CHUNK, Rows
+from datamodules.generated.store import Store, make_store
+from zoo.errors import SpecError, unknown_name
+from zoo.generator import Generator
+
+VARIANT = 100_003
+"""Added to the seed for each further variant of a row."""
+
+
+class GeneratedRows(FromGenerator):
+    """Show a training row, in a share of its visits, with a generated value in the place of a modality.
+
+    The rest of the row, its label among it, stays. A share of one half is as many generated rows as real ones, one
+    is generated rows alone (synthetic supervision); rows of other splits are never touched. As the label of a
+    training row is known, the generator may be conditioned on it (``condition_on_label``).
+
+    Args:
+        generator, image, metadata, record, label, cache: see FromGenerator.
+        learns_from: "" takes ``modality``.
+        modality: whose values are replaced.
+        share: of the visits of a training row, 0 to 1; 0 makes nothing.
+        variants: generated values a row.
+
+    Raises:
+        SpecError: ``share`` or ``variants`` out of range.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        modality: str,
+        image: str = "",
+        metadata: str = "",
+        record: str = "",
+        label: str = "",
+        learns_from: str = "",
+        cache: str = "",
+        share: float = 0.5,
+        variants: int = 1,
+    ) -> None:
+        super().__init__(
+            generator,
+            image=image,
+            metadata=metadata,
+            record=record,
+            label=label,
+            learns_from=learns_from or modality,
+            cache=cache,
+        )
+        if not 0 <= share <= 1 or variants < 1:
+            raise SpecError(f"share must lie in 0 to 1, variants at least 1; got {share} and {variants}")
+        self.modality, self.share, self.variants = modality, share, variants
+        self._store: Store | None = None
+        self._names: dict[int, list[str]] = {}
+
+    @property
+    def leaks(self) -> bool:
+        """Never: training rows alone are made, whose labels are known."""
+        return False
+
+    def prepare(self, dataset: JoinedDataset, name: str, rows: Mapping[str, Rows], seed: int) -> None:
+        """Learn from the training rows and make the variants of each, or read what an earlier run made."""
+        if not self.share:
+            return
+        if self.modality not in dataset.processors:
+            raise unknown_name(f"modality of data.generated['{name}']", self.modality, dataset.processors)
+        train = [r for r in rows["train"].tolist() if all(m in dataset.raw(r, peek=True).inputs for m in self.reads)]
+        told = bool(self.label)
+        identity = self.identity(seed, [dataset.join.id(r) for r in train], told)
+        self._store = make_store(self.generator.makes, self.folder(name, identity), identity)
+        wanted = [(r, v, f"{dataset.join.id(r)}#{v}") for r in train for v in range(self.variants)]
+        left = [w for w in wanted if w[2] not in self._store.done]
+        if left and self.generator.fits:
+            self.generator.fit(self.lessons(dataset, train), seed)
+        for start in track(range(0, len(left), CHUNK), description=f"{name}: further rows", transient=True):
+            part = left[start : start + CHUNK]
+            for variant in sorted({v for _, v, _ in part}):
+                mine = [w for w in part if w[1] == variant]
+                given = [self.given(dataset, r, told=told) for r, _, _ in mine]
+                made = self.generator.generate(given, seed + VARIANT * variant)
+                self._store.add([n for _, _, n in mine], made, {"learned_from": len(train)})
+        for row, _, made_name in wanted:
+            status, reason = self._store.status(made_name)
+            self.count(status, reason)
+            if status != "rejected":
+                self._names.setdefault(row, []).append(made_name)
+
+    def draw(self, row: int, generator: np.random.Generator) -> Any:
+        """A generated value in the place of the row's own, or None where this visit shows the row as it is."""
+        names = self._names.get(row)
+        if generator.random() >= self.share or not names or self._store is None:
+            return None
+        return self.generator.as_input(self._store.value(names[int(generator.integers(len(names)))]))

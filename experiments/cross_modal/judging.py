@@ -1,0 +1,43 @@
+"""How good what was generated is, row by row, and how much was rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from datamodules.generated import GeneratedModality
+from experiments.cross_modal.scoring import Scored
+from experiments.cross_modal.settings import Plan
+from experiments.study import Study
+from zoo.generator import Made
+
+
+def judge(study: Study, plan: Plan, seed: int, names: Sequence[str], scored: Scored) -> None:
+    """Let judges score what was generated for the test rows of a seed, and count what was made."""
+    pipeline: Any = study.data(seed=seed).pipeline
+    for name, made in pipeline.generated.items():
+        scored.generation.append({"modality": name, "seed": seed, "generator": type(made.generator).__name__})
+        scored.generation[-1] |= {s: made.counts.get(s, 0) for s in ("ok", "repaired", "rejected")}
+        scored.generation[-1] |= {"simulated": made.generator.simulated, "leaky": made.leaks}
+    name = plan.record or plan.painted
+    made = pipeline.generated.get(name)
+    if not isinstance(made, GeneratedModality):
+        return
+    dataset, rows = pipeline.dataset, pipeline.rows["test"].tolist()
+    pairs = [
+        (made.given(dataset, r, told=False, learning=plan.painted == name), Made(made.made(r)))
+        for r in rows
+        if made.made(r) is not None
+    ]
+    if not names:
+        return
+    from zoo.generative.judges import JUDGES
+
+    train = [r for r in pipeline.rows["train"].tolist() if plan.image and pipeline.holdings.present[plan.image][r]]
+    learned = [made.given(dataset, r, told=False, learning=True) for r in train]
+    for each in names:
+        judged: Any = JUDGES.get(each)()
+        if hasattr(judged, "fit"):
+            judged.fit(learned)
+        found = {g.id: float(judged.score(g, m).score) for g, m in pairs}
+        scored.judged.setdefault(each, {})[seed] = found

@@ -1,0 +1,204 @@
+"""Score finished trainings in the forms of the paper: separate models, one under masks, calibrated, ensembles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.cells import Finished, spec_of
+from experiments.cross_modal.settings import Plan, Setting
+from experiments.schedule import Ran
+from experiments.study import Study
+from zoo.analysis.adjust import Adjustment
+from zoo.analysis.class_scores import class_scores
+from zoo.analysis.ensemble import average
+from zoo.analysis.predict import predict
+from zoo.contract import TaskSpec
+from zoo.evaluation import Evaluated
+from zoo.tasks import task_kind
+
+MODES = ("fusion", "image", "tabular")
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a set of predictions comes from.
+
+    Attributes:
+        setting: key of a Setting, or the name of a baseline.
+        mode: "fusion", "image" or "tabular": what the model saw.
+        trained: "separate" for a model of its own, "masked" for a model of everything of which parts are hidden.
+        calibrated: whether logits were adjusted on validation.
+    """
+
+    setting: str
+    mode: str = "fusion"
+    trained: str = "separate"
+    calibrated: bool = False
+
+
+@dataclass
+class Scored:
+    """Test predictions of everything that was compared.
+
+    Attributes:
+        plan: what the configuration offers.
+        spec: of the task.
+        runs: key -> seed -> predictions of the test split.
+        data: word for the rows: "real", "simulated" or "mixed".
+        counts: seed -> (K,) training rows of each class.
+        adjusted: key -> seed -> what calibration chose, in words.
+        judged: judge -> seed -> id -> score of the generated value.
+        generation: one row a generated modality and seed: how many rows were made, repaired, rejected.
+        shown: some generated values to look at.
+    """
+
+    plan: Plan
+    spec: TaskSpec
+    runs: dict[Key, dict[int, Evaluated]] = field(default_factory=dict)
+    data: str = "real"
+    counts: dict[int, Tensor] = field(default_factory=dict)
+    adjusted: dict[Key, dict[int, str]] = field(default_factory=dict)
+    judged: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
+    generation: list[dict[str, Any]] = field(default_factory=list)
+    shown: list[Any] = field(default_factory=list)
+
+    def add(self, key: Key, seed: int, result: Evaluated) -> None:
+        """Keep the test predictions of a seed."""
+        self.runs.setdefault(key, {})[seed] = result
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One line a key and seed, with every score."""
+        for key, by_seed in self.runs.items():
+            for seed, result in sorted(by_seed.items()):
+                found = class_scores(result.prediction, result.target)
+                yield {
+                    "dataset": self.plan.dataset,
+                    "direction": self.plan.direction,
+                    "setting": key.setting,
+                    "mode": key.mode,
+                    "trained": key.trained,
+                    "calibrated": key.calibrated,
+                    "leaky": "leaky" in key.setting,
+                    "seed": seed,
+                    "n": len(result.ids),
+                    "accuracy": found["accuracy"],
+                    "auroc": found["auroc"],
+                    "macro_f1": found["macro_f1"],
+                    "precision": found["macro_precision"],
+                    "recall": found["macro_recall"],
+                    "balanced_accuracy": found["balanced_accuracy"],
+                    "weighted_f1": found["weighted_f1"],
+                    "data": self.data,
+                }
+
+
+def mode_of(plan: Plan, modalities: Sequence[str]) -> str:
+    """What a model of ``modalities`` sees, in the paper's words."""
+    pictures = {plan.image, plan.painted, plan.trip} - {""}
+    seen = {m in pictures for m in modalities}
+    return "fusion" if len(seen) == 2 else "image" if True in seen else "tabular"
+
+
+def score_settings(study: Study, plan: Plan, settings: Sequence[Setting], seeds: Sequence[int], ran: Ran) -> Scored:
+    """Score what is finished: each setting as it is, calibrated, and the fused ones under masks."""
+    scored: Scored | None = None
+    for seed in seeds:
+        for setting in settings:
+            cell = setting.cell(plan, seed)
+            done = ran.finished.get(cell) if cell is not None else None
+            if done is None:
+                continue
+            spec = spec_of(done, plan.task)
+            scored = scored or Scored(plan, spec)
+            scored.data = done.info["data"]["test"][plan.task]
+            mode = mode_of(plan, done.info["modalities"])
+            key = Key(setting.key, mode)
+            _take(scored, key, seed, study, done)
+            if mode == "fusion" and setting.key in ("fusion", "fusion+records", "fusion+records leaky"):
+                _under_masks(scored, setting.key, seed, study, done)
+    if scored is None:
+        from zoo.errors import DataError
+
+        raise DataError("no training is finished: give more --budget, or run the command again")
+    _ensembles(scored)
+    return scored
+
+
+def _take(scored: Scored, key: Key, seed: int, study: Study, done: Finished) -> None:
+    """Keep the predictions of a training, plain and adjusted on validation."""
+    task = scored.plan.task
+    test, val = done.predicted["test"].results[task], done.predicted["val"].results[task]
+    scored.add(key, seed, test)
+    counts = scored.counts.get(seed)
+    if counts is None:
+        counts = _class_counts(study, done, task)
+        scored.counts[seed] = counts
+    _adjust(scored, key, seed, val, test)
+
+
+def _adjust(scored: Scored, key: Key, seed: int, val: Evaluated, test: Evaluated) -> None:
+    """Calibrate on validation alone (appendix C.3) and keep the adjusted test predictions."""
+    fitted = Adjustment.fit(val.prediction, val.target, scored.counts[seed])
+    key = replace(key, calibrated=True)
+    scored.add(key, seed, replace(test, prediction=fitted.apply(test.prediction)))
+    scored.adjusted.setdefault(key, {})[seed] = str(fitted)
+
+
+def _class_counts(study: Study, done: Finished, task: str) -> Tensor:
+    from experiments.cells import view_of
+
+    spec = spec_of(done, task)
+    labels, _ = view_of(study, done.cell).view.labels("train", task)
+    return torch.bincount(labels, minlength=spec.num_outputs)
+
+
+def _under_masks(scored: Scored, setting: str, seed: int, study: Study, done: Finished) -> None:
+    """One model of everything, shown only the image or only the tables (section 3.3, evaluation modes)."""
+    plan = scored.plan
+    module, view = done.restore(study)
+    names = [s.name for s in view.modality_specs]
+    pictures = [m for m in names if mode_of(plan, (m,)) == "image"]
+    tables = [m for m in names if m not in pictures]
+    for mode, kept in (("image", pictures), ("tabular", tables)):
+        part = {
+            s: predict(module, view.split_dataloader(s), lambda b, kept=kept: b.select(kept)).results[plan.task]
+            for s in ("val", "test")
+        }
+        key = Key(setting, mode, "masked")
+        scored.add(key, seed, part["test"])
+        _adjust(scored, key, seed, part["val"], part["test"])
+
+
+def _ensembles(scored: Scored) -> None:
+    """Average the fused model with the model of the tables alone (section 5.5)."""
+    best = "fusion+records" if scored.plan.record else "fusion"
+    table = "metadata+records" if scored.plan.record else "metadata"
+    for calibrated in (False, True):
+        fused = scored.runs.get(Key(best, "fusion", calibrated=calibrated), {})
+        alone = scored.runs.get(Key(table, "tabular", calibrated=calibrated), {})
+        for seed in fused:
+            if seed in alone:
+                result = average([fused[seed], alone[seed]])
+                scored.add(Key("ensemble", "fusion", calibrated=calibrated), seed, result)
+
+
+def add_references(scored: Scored, seeds: Sequence[int]) -> None:
+    """The best constant and a guesser, on the same rows."""
+    kind = task_kind(scored.spec)
+    reference = next(iter(scored.runs.values()))
+    for seed in seeds:
+        if seed not in reference:
+            continue
+        result, counts = reference[seed], scored.counts[seed]
+        train = torch.repeat_interleave(torch.arange(len(counts)), counts)
+        n = len(result.ids)
+        constant = kind.constant(train, n)
+        guess = kind.chance(train, n, np.random.default_rng(seed))
+        scored.add(Key("constant"), seed, replace(result, prediction=constant))
+        scored.add(Key("chance"), seed, replace(result, prediction=guess))
