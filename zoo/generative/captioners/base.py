@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoo.generative.records import flatten
+from zoo.generative.records import flatten, unknown_record
 from zoo.generator import Generator
 
 
@@ -12,6 +12,10 @@ class Captioner(Generator):
     """Write a record of a row from its picture and its metadata."""
 
     makes = "tabular"
+
+    def unknown(self) -> Any:
+        """A record in which everything is unknown."""
+        return unknown_record()
 
     def as_input(self, value: Any) -> Any:
         """The record as a flat table row, without its diagnosis."""

@@ -10,6 +10,7 @@ from zoo.generative.records.schema import (
     check_record,
     record_schema,
     record_schema_text,
+    unknown_record,
 )
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "parse_record",
     "record_schema",
     "record_schema_text",
+    "unknown_record",
     "words_of",
 ]

@@ -104,6 +104,19 @@ _ALLOWED: dict[str, str] = {
 }
 
 
+def unknown_record() -> dict[str, Any]:
+    """The record of which nothing is known.
+
+    >>> unknown_record()["patient"]
+    {'age_years': 'unknown', 'sex': 'unknown'}
+    """
+    sections: dict[str, Any] = {
+        name: {f: [] if _ALLOWED[f].startswith("list") else UNKNOWN for f in model.model_fields}
+        for name, model in SECTIONS.items()
+    }
+    return {**sections, "orders": []}
+
+
 def record_schema() -> dict[str, Any]:
     """The JSON schema of a record (draft 2020-12)."""
     return Record.model_json_schema()
