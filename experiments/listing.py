@@ -13,13 +13,20 @@ from rich.table import Table
 
 import datamodules.phantom
 import datamodules.sources  # noqa: F401
-import zoo  # noqa: F401
+import zoo
+import zoo.generative.captioners
+import zoo.generative.painters  # noqa: F401
 from datamodules.source import SOURCES
+from experiments.cross_modal.settings import SETTINGS
 from experiments.table1.rows import ROWS
 from zoo.analysis.corruptions import CORRUPTIONS
 from zoo.baselines import BASELINES
+from zoo.baselines.table_models import TABLE_MODELS
 from zoo.encoders import ENCODERS
 from zoo.fusion import FUSIONS
+from zoo.generative.judges import JUDGES
+from zoo.generator import GENERATORS
+from zoo.losses import LOSSES
 from zoo.registry import Registry
 from zoo.tasks import TASKS
 from zoo.weighting import WEIGHTINGS
@@ -85,7 +92,8 @@ def main() -> None:
     """Print the registered names and the shipped configurations."""
     table = Table(show_header=False)
     registries: tuple[Registry[Any], ...] = (ENCODERS, FUSIONS, WEIGHTINGS, TASKS, SOURCES)
-    for registry in (*registries, BASELINES, CORRUPTIONS, ROWS):
+    registries = (*registries, LOSSES, GENERATORS, JUDGES, BASELINES, TABLE_MODELS, CORRUPTIONS, ROWS, SETTINGS)
+    for registry in registries:
         table.add_row(registry.family, ", ".join(registry.names()))
     for what, folder in (("configuration", "configs"), ("sweep", "sweeps")):
         files = (Path(__file__).parent / folder).glob("*.yaml")

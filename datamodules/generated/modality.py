@@ -11,7 +11,7 @@ from rich.progress import track
 
 from datamodules.dataset import JoinedDataset
 from datamodules.generated.base import FromGenerator
-from datamodules.generated.store import Store, make_store
+from datamodules.generated.store import Store, alone, make_store
 from datamodules.processor import Processor
 from datamodules.source import RawModality
 from zoo.errors import DataError, SpecError
@@ -112,8 +112,10 @@ class GeneratedModality(FromGenerator):
         for learn, make in self._parts(rows, groups, present, seed):
             ids = [dataset.join.id(r) for r in learn.tolist()]
             identity = self.identity(seed, ids, told)
-            store = make_store(self.generator.makes, self.folder(name, identity), identity)
-            self._make(dataset, name, learn, make, store, seed, told)
+            folder = self.folder(name, identity)
+            with alone(folder):
+                store = make_store(self.generator.makes, folder, identity)
+                self._make(dataset, name, learn, make, store, seed, told)
         has = np.zeros(len(dataset), dtype=bool)
         has[[r for r, v in self._values.items() if v is not None or self.rejected == "unknown"]] = True
         if not has[rows["train"]].any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from rich.progress import track
 from datamodules.dataset import JoinedDataset
 from datamodules.generated.base import FromGenerator
 from datamodules.generated.modality import CHUNK, Rows
-from datamodules.generated.store import Store, make_store
+from datamodules.generated.store import Store, alone, make_store
 from zoo.errors import SpecError, unknown_name
 from zoo.generator import Generator
 
@@ -80,23 +80,32 @@ class GeneratedRows(FromGenerator):
         train = [r for r in rows["train"].tolist() if all(m in dataset.raw(r, peek=True).inputs for m in self.reads)]
         told = bool(self.label)
         identity = self.identity(seed, [dataset.join.id(r) for r in train], told)
-        self._store = make_store(self.generator.makes, self.folder(name, identity), identity)
+        folder = self.folder(name, identity)
+        with alone(folder):
+            self._store = make_store(self.generator.makes, folder, identity)
+            wanted = self._make(dataset, name, train, self._store, seed)
+        for row, _, made_name in wanted:
+            status, reason = self._store.status(made_name)
+            self.count(status, reason)
+            if status != "rejected":
+                self._names.setdefault(row, []).append(made_name)
+
+    def _make(
+        self, dataset: JoinedDataset, name: str, train: Sequence[int], store: Store, seed: int
+    ) -> list[tuple[int, int, str]]:
+        """Make what is not in the store; (row, variant, id) of all that shall be there."""
         wanted = [(r, v, f"{dataset.join.id(r)}#{v}") for r in train for v in range(self.variants)]
-        left = [w for w in wanted if w[2] not in self._store.done]
+        left = [w for w in wanted if w[2] not in store.done]
         if left and self.generator.fits:
             self.generator.fit(self.lessons(dataset, train), seed)
         for start in track(range(0, len(left), CHUNK), description=f"{name}: further rows", transient=True):
             part = left[start : start + CHUNK]
             for variant in sorted({v for _, v, _ in part}):
                 mine = [w for w in part if w[1] == variant]
-                given = [self.given(dataset, r, told=told) for r, _, _ in mine]
+                given = [self.given(dataset, r, told=bool(self.label)) for r, _, _ in mine]
                 made = self.generator.generate(given, seed + VARIANT * variant)
-                self._store.add([n for _, _, n in mine], made, {"learned_from": len(train)})
-        for row, _, made_name in wanted:
-            status, reason = self._store.status(made_name)
-            self.count(status, reason)
-            if status != "rejected":
-                self._names.setdefault(row, []).append(made_name)
+                store.add([n for _, _, n in mine], made, {"learned_from": len(train)})
+        return wanted
 
     def draw(self, row: int, generator: np.random.Generator) -> Any:
         """A generated value in the place of the row's own, or None where this visit shows the row as it is."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from datamodules.generated.cache import CachedRow, ImageCache, RecordCache
 from zoo.generator import Made
@@ -51,6 +54,17 @@ class Store:
         if isinstance(self.cache, ImageCache):
             return self.cache.get(name).made.value
         return self._values[name]
+
+
+@contextmanager
+def alone(folder: Path | None) -> Iterator[None]:
+    """Let one process at a time work on a cache; others (ranks, workers, runs) wait, and then find it finished."""
+    if folder is None:
+        yield
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        yield
 
 
 def make_store(makes: str, folder: Path | None, identity: Mapping[str, Any]) -> Store:

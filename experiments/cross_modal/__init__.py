@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", default=None, help=f"of {keys}; default: all that the data allow")
     parser.add_argument("--no-models", action="store_true", help="leave out random forest, SVM, XGBoost and so on")
     parser.add_argument("--judges", nargs="*", default=None, help=f"of generated values (default {' '.join(JUDGES)})")
+    parser.add_argument("--tta", type=int, default=1, help="views of test-time augmentation (default 1: none)")
     options, rest = parser.parse_known_args(sys.argv[2:])
     study = Study.parse(rest)
     folder, kept = folders(options, study, "cross_modal")
@@ -52,7 +53,7 @@ def main() -> None:
     wanted = [c for c in cells.values() if c is not None]
     prepare(study, [(c.seed, tuple(x for x in c.changes if x.startswith("data."))) for c in wanted])
     ran = run_cells(study, wanted, kept, budget=budget, jobs=options.jobs)
-    scored = score_settings(study, plan, settings, options.seeds, ran)
+    scored = score_settings(study, plan, settings, options.seeds, ran, options.tta)
     add_references(scored, options.seeds)
     if not options.no_models:
         add_models(study, plan, options.seeds, scored)

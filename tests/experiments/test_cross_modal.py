@@ -206,9 +206,13 @@ def test_settings_are_named_by_key_or_class() -> None:
 
 
 def test_changes_of_the_data_reach_into_classes() -> None:
-    data = {"init_args": {"generated": {"record": {"class_path": "A", "init_args": {"generator": {"class_path": "B"}}}}}}
+    data = {
+        "init_args": {"generated": {"record": {"class_path": "A", "init_args": {"generator": {"class_path": "B"}}}}}
+    }
     change_option(data, "data.generated.record.generator.leaky_replication=true")
-    assert data["init_args"]["generated"]["record"]["init_args"]["generator"]["init_args"] == {"leaky_replication": True}
+    assert data["init_args"]["generated"]["record"]["init_args"]["generator"]["init_args"] == {
+        "leaky_replication": True
+    }
     with pytest.raises(UnknownNameError, match="recor"):
         change_option(data, "data.generated.recor.generator.leaky_replication=true")
 

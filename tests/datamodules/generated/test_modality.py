@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,15 @@ def test_a_killed_run_goes_on_and_makes_no_row_twice(root: Path) -> None:
     third = prepare(root, note=notes(cache=cache))
     assert CALLS == []
     assert values(third, "test") == values(whole, "test")
+
+
+def test_ranks_and_runs_that_share_a_cache_make_each_row_once(root: Path) -> None:
+    CALLS.clear()
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: prepare(root, note=notes(cache=str(root / "cache"))), range(2)))
+    assert sorted(CALLS) == sorted({*CALLS})
+    assert len(CALLS) == 42
+    assert values(both[0], "test") == values(both[1], "test")
 
 
 def test_rejected_rows_lack_the_modality_and_are_counted(root: Path) -> None:
