@@ -108,13 +108,18 @@ def class_scores(prediction: Tensor, target: Tensor) -> dict[str, float]:
     probabilities, truth = checked(prediction, target)
     if not len(truth):
         return dict.fromkeys(SCORES, math.nan)
-    table = confusion(probabilities.argmax(1), truth, probabilities.shape[1])
+    found = _of_choices(probabilities.argmax(1), truth, probabilities.shape[1])
+    return {name: macro_auroc(probabilities, truth) if name == "auroc" else found[name] for name in SCORES}
+
+
+def _of_choices(choice: Codes, truth: Codes, classes: int) -> dict[str, float]:
+    """The scores that follow from the most probable class: all but auroc, of at least one row."""
+    table = confusion(choice, truth, classes)
     precision, recall, f1 = per_class(table)
     share = table.sum(1) / table.sum()
     return {
         "accuracy": float(np.trace(table) / table.sum()),
         "balanced_accuracy": float(np.nanmean(recall)),
-        "auroc": macro_auroc(probabilities, truth),
         "macro_f1": float(np.nanmean(f1)),
         "weighted_f1": float(np.nansum(share * f1)),
         "macro_precision": float(np.nanmean(precision)),
@@ -165,6 +170,13 @@ class ByScore(Classification):
     def row_scores(self, prediction: Tensor, target: Tensor) -> Tensor | None:  # type: ignore[override]
         """(N,) 1 where right for accuracy; None for the scores that are no mean over rows."""
         return super().row_scores(prediction, target) if self.primary == "accuracy" else None
+
+    def primary_value(self, prediction: Tensor, target: Tensor) -> float:
+        """The one score, without the others: a bootstrap asks for it thousands of times."""
+        if self.primary == "auroc" or not len(target):
+            return class_scores(prediction, target)[self.primary]
+        choice, truth = prediction.argmax(-1).numpy(), target.numpy().astype(np.int64)
+        return _of_choices(choice, truth, prediction.shape[1])[self.primary]
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
         """Return ``class_scores``."""
