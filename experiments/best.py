@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
 
@@ -27,3 +28,16 @@ class BestWeights(L.Callback):
         """Load the best weights; where nothing was validated the last stay."""
         if self.weights is not None:
             module.load_state_dict(self.weights)
+
+
+class BestAverage(BestWeights):
+    """BestWeights of a training whose weights are averaged: the average is what was validated."""
+
+    def __init__(self, averaging: WeightAveraging) -> None:
+        super().__init__()
+        self.averaging = averaging
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Copy the average where the skill has risen: it has been swapped out of the module by now."""
+        averaged: Any = self.averaging._average_model
+        super().on_validation_end(trainer, averaged.module)

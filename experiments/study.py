@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 
 from datamodules.base import BaseDataModule
 from datamodules.view import DataView
-from experiments.best import BestWeights
+from experiments.best import BestAverage, BestWeights
 from experiments.budget import seconds_of
 from experiments.cli import ZooCLI, ZooParser, quiet_libraries, wandb_offline_without_key
 from zoo.errors import SpecError, unknown_name
@@ -43,19 +43,6 @@ class _StudyCLI(ZooCLI):
 
     def instantiate_classes(self) -> None:
         """Nothing is built."""
-
-
-class _BestAverage(BestWeights):
-    """BestWeights of a training whose weights are averaged: the average is what was validated."""
-
-    def __init__(self, averaging: WeightAveraging) -> None:
-        super().__init__()
-        self.averaging = averaging
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Copy the average where the skill has risen: it has been swapped out of the module by now."""
-        averaged: Any = self.averaging._average_model
-        super().on_validation_end(trainer, averaged.module)
 
 
 class Study:
@@ -236,7 +223,7 @@ class Study:
         if not module.automatic_optimization:
             module.manual_clip = float(options.pop("gradient_clip_val", 0.0))
         average = self._average()
-        best = BestWeights() if average is None else _BestAverage(average)
+        best = BestWeights() if average is None else BestAverage(average)
         trainer = L.Trainer(
             **options,
             devices=1,

@@ -121,10 +121,10 @@ def domain_specific(
         UnknownNameError: a task or modality that the pipeline does not have.
         SpecError: no allowed modality informs the task, or no training row is labelled.
     """
-    spec = _spec(pipeline, task)
-    allowed = _allowed(pipeline, spec, modalities)
+    spec = spec_of_task(pipeline, task)
+    allowed = allowed_modalities(pipeline, spec, modalities)
     kind = task_kind(spec)
-    table = {s: _read(pipeline, spec, s, allowed) for s in dict.fromkeys(("train", "val", *splits))}
+    table = {s: read_rows(pipeline, spec, s, allowed) for s in dict.fromkeys(("train", "val", *splits))}
     if not table["train"].ids:
         raise SpecError(f"task '{task}': no training row is labelled and has one of the modalities {allowed}")
     fitted: dict[int, list[tuple[Candidate, Baseline]]] = {}
@@ -143,14 +143,16 @@ def domain_specific(
     return DomainResult(results, [c for c in candidates if c.predicted], candidates, uncovered)
 
 
-def _spec(pipeline: Data, task: str) -> TaskSpec:
+def spec_of_task(pipeline: Data, task: str) -> TaskSpec:
+    """The spec of a task; an unknown one is refused."""
     specs: dict[str, TaskSpec] = {s.name: s for s in pipeline.task_specs}
     if task not in specs:
         raise unknown_name("task", task, specs)
     return specs[task]
 
 
-def _allowed(pipeline: Data, spec: TaskSpec, modalities: Sequence[str] | None) -> list[str]:
+def allowed_modalities(pipeline: Data, spec: TaskSpec, modalities: Sequence[str] | None) -> list[str]:
+    """The modalities that inform the task, of those asked for; none left is refused."""
     for name in modalities or ():
         if name not in pipeline.raw_modalities:
             raise unknown_name("modality", name, pipeline.raw_modalities)
@@ -174,7 +176,7 @@ def _thinned(rows: list[int]) -> list[int]:
     return [rows[i] for i in np.linspace(0, len(rows) - 1, MOST_TRAIN).round().astype(int).tolist()]
 
 
-def _read(pipeline: Data, spec: TaskSpec, split: str, allowed: Sequence[str]) -> _Rows:
+def read_rows(pipeline: Data, spec: TaskSpec, split: str, allowed: Sequence[str]) -> _Rows:
     """Read the labelled rows of a split that have an allowed modality, and what the task reads; images shrunk.
 
     Of training rows at most MOST_TRAIN a source are read.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from zoo.baselines.base import Row
-from zoo.baselines.domain import Data, _allowed, _read, _spec
+from zoo.baselines.domain import Data, allowed_modalities, read_rows, spec_of_task
 from zoo.baselines.readout import Matrix, Readout
 from zoo.baselines.tabular import TabularBaseline
 from zoo.contract import TaskSpec
@@ -278,22 +278,22 @@ def fit_table_model(
         SpecError: a modality is no table or may not inform the task, or training has fewer than two classes.
         MissingExtraError: the model's library is not installed.
     """
-    cls, spec = TABLE_MODELS.get(name), _spec(pipeline, task)
+    cls, spec = TABLE_MODELS.get(name), spec_of_task(pipeline, task)
     if not modalities:
         raise SpecError(f"{name}: no modality to read was given")
-    allowed = _allowed(pipeline, spec, modalities)
+    allowed = allowed_modalities(pipeline, spec, modalities)
     for modality in dict.fromkeys(modalities):
         kind = pipeline.raw_modalities[modality].kind
         if kind != "tabular" or modality not in allowed:
             why = f"is of kind '{kind}'" if kind != "tabular" else f"may not inform task '{task}'"
             raise SpecError(f"{name} reads tables that inform the task, but modality '{modality}' {why}")
     model = cls(spec, TABLE, seed=seed, class_weight=class_weight)
-    train, join = _read(pipeline, spec, "train", allowed), TableJoin(allowed, lists)
+    train, join = read_rows(pipeline, spec, "train", allowed), TableJoin(allowed, lists)
     join.fit(train.inputs)
     model.fit(join(train.inputs), train.target)
     results = {}
     for split in splits:
-        rows = _read(pipeline, spec, split, allowed)
+        rows = read_rows(pipeline, spec, split, allowed)
         if rows.ids:
             order = sorted(range(len(rows.ids)), key=lambda i: rows.ids[i])
             place = torch.tensor(order, dtype=torch.long)
