@@ -42,13 +42,13 @@ def main() -> None:
     parser.add_argument("--judges", nargs="*", default=None, help=f"of generated values (default {' '.join(JUDGES)})")
     parser.add_argument("--tta", type=int, default=1, help="views of test-time augmentation (default 1: none)")
     options, rest = parser.parse_known_args(sys.argv[2:])
+    settings = chosen_settings(options.settings)
     study = Study.parse(rest)
     folder, kept = folders(options, study, "cross_modal")
     started, budget = time.monotonic(), Budget(options.budget)
     data = study.data(seed=options.seeds[0])
     data.print_summary()
     plan = make_plan(data.pipeline, study.name)
-    settings = chosen_settings(options.settings)
     cells = {(s.key, seed): s.cell(plan, seed) for seed in options.seeds for s in settings}
     wanted = [c for c in cells.values() if c is not None]
     prepare(study, [(c.seed, tuple(x for x in c.changes if x.startswith("data."))) for c in wanted])

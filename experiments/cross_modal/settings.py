@@ -11,7 +11,7 @@ from typing import Any
 
 from datamodules.generated import GeneratedModality, GeneratedRows
 from experiments.cells import Cell
-from zoo.errors import SpecError
+from zoo.errors import SpecError, unknown_name
 from zoo.registry import Registry
 
 
@@ -57,6 +57,8 @@ def make_plan(pipeline: Any, name: str) -> Plan:
     Raises:
         SpecError: nothing is generated, or there is not one task of classes.
     """
+    if not pipeline.generated:
+        raise SpecError("nothing is generated: give data.generated (see ham10000_mini.yaml)")
     tasks = [s.name for s in pipeline.task_specs if s.kind == "classification"]
     if len(tasks) != 1:
         raise SpecError(f"cross_modal compares one task of classes, but the data have {tasks}; name it in data.tasks")
@@ -66,8 +68,6 @@ def make_plan(pipeline: Any, name: str) -> Plan:
     records = [n for n, g in whole.items() if g.generator.makes == "tabular"]
     painted = [n for n, g in whole.items() if g.generator.makes == "image" and g.metadata]
     trips = [n for n, g in whole.items() if g.record]
-    if not made:
-        raise SpecError("nothing is generated: give data.generated (see ham10000_mini.yaml)")
     first = next(iter(made.values()))
     real = [s.name for s in pipeline.modality_specs if s.name not in made]
     tables = [s.name for s in pipeline.modality_specs if s.kind == "tabular" and s.name in real]
@@ -319,5 +319,8 @@ def chosen_settings(names: list[str] | None) -> list[Setting]:
         UnknownNameError: an unknown one.
     """
     by_key = {SETTINGS.get(n).key: n for n in SETTINGS}
+    for name in names or ():
+        if name not in by_key and name not in SETTINGS:
+            raise unknown_name("setting", name, by_key)
     chosen = [SETTINGS.get(by_key.get(n, n))() for n in (names or SETTINGS)]
     return sorted(chosen, key=lambda s: s.order)
