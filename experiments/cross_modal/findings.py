@@ -21,11 +21,13 @@ from experiments.study import Study
 from zoo.analysis.alignment import agreement, alignment_gain
 from zoo.analysis.class_gains import class_gains
 from zoo.analysis.class_scores import ByScore
-from zoo.analysis.paired import Runs, compare, estimate
+from zoo.analysis.paired import Difference, Runs, compare, estimate
 from zoo.evaluation import Evaluated
 from zoo.results import Column, Result, Table
 
 METRICS = ("balanced_accuracy", "macro_f1")
+RANKED = 200
+"""Resamples of the AUROC's bootstrap, which is slow."""
 PAIRS = (
     ("fusion", "image"),
     ("fusion", "metadata"),
@@ -153,7 +155,16 @@ def _pairs(scored: Scored, resamples: int) -> Iterator[dict[str, Any]]:
                 if gap is not None:
                     line |= {metric: gap.value, f"{metric}_low": gap.low, f"{metric}_high": gap.high}
                     line |= {f"{metric}_verdict": gap.verdict, f"{metric}_p": gap.p, "seeds": gap.seeds}
+            ranked = None if calibrated else _auroc(scored, ours, theirs, min(resamples, RANKED))
+            if ranked is not None:
+                line |= {"auroc": ranked.value, "auroc_low": ranked.low, "auroc_high": ranked.high}
+                line |= {"auroc_verdict": ranked.verdict}
             yield line | {"leaky": "leaky" in setting, "data": scored.data}
+
+
+def _auroc(scored: Scored, ours: Key, theirs: Key, resamples: int) -> Difference | None:
+    """The difference of the macro AUROC, which calibration is not about."""
+    return compare(_runs(scored, ours, "auroc"), _runs(scored, theirs, "auroc"), resamples=resamples)
 
 
 def _pairs_table(rows: list[dict[str, Any]]) -> Table:
@@ -162,6 +173,10 @@ def _pairs_table(rows: list[dict[str, Any]]) -> Table:
         words = metric.replace("_", " ")
         columns += [Column(metric, words, "number", f"{metric}_low", f"{metric}_high")]
         columns += [Column(f"{metric}_verdict", "verdict"), Column(f"{metric}_p", "p", "number")]
+    columns += [
+        Column("auroc", "macro AUROC", "number", "auroc_low", "auroc_high"),
+        Column("auroc_verdict", "verdict"),
+    ]
     columns += [Column("seeds", "seeds", "integer"), Column("leaky", "leaky", "flag"), Column("data", "data")]
     note = "Paired bootstrap over test rows, the same rows and seeds for both; better and worse leave out zero."
     return Table("differences", "Differences between settings", columns, rows, note)
@@ -265,15 +280,15 @@ def _confusion(scored: Scored) -> Iterator[dict[str, Any]]:
 def _sentences(scored: Scored, pairs: list[dict[str, Any]], settings: Sequence[Setting], ran: Ran) -> list[str]:
     lines = []
     for row in pairs:
-        if not row["calibrated"]:
+        if row["calibrated"]:
             continue
         words = [
             f"{m.replace('_', ' ')} {row[m]:+.3f} ({row[f'{m}_low']:+.3f} to {row[f'{m}_high']:+.3f}, "
             f"{row[f'{m}_verdict']})"
-            for m in METRICS
+            for m in (*METRICS, "auroc")
             if m in row
         ]
-        lines.append(f"{row['setting']} against {row['against']} (calibrated): {', '.join(words)}.")
+        lines.append(f"{row['setting']} against {row['against']} {', '.join(words)}.")
     leaks = [s.key for s in settings if "leaky" in s.key and any(k.setting == s.key for k in scored.runs)]
     if leaks:
         lines.append(
