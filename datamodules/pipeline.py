@@ -220,11 +220,16 @@ class Pipeline:
         self.task_specs: list[TaskSpec] = [self.dataset.codecs[t].spec() for t in self.raw_tasks]
 
     def _tell_image_sizes(self) -> None:
-        """Let sources decode images at a smaller scale where all their modalities of images end small."""
+        """Let sources decode images at a smaller scale where all their modalities of images end small.
+
+        Not those that a generator reads: what it makes must not depend on the size that a network is given.
+        """
+        read = {name for made in self.generated.values() for name in (*made.reads, made.learns_from)}
         for source in self.sources:
             names = [m.name for m in source.card.modalities if m.kind == "image" and m.name in self.processors]
             sizes = [int(getattr(self.processors[n], "size", 0)) for n in names]
-            source.image_size = max(sizes) if sizes and all(sizes) else 0
+            whole = any(m.name in read for m in source.card.modalities if m.kind == "image")
+            source.image_size = max(sizes) if sizes and all(sizes) and not whole else 0
 
     # -- what is generated ---------------------------------------------------------------------------------
 

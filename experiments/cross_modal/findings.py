@@ -288,7 +288,7 @@ def _sentences(scored: Scored, pairs: list[dict[str, Any]], settings: Sequence[S
             for m in (*METRICS, "auroc")
             if m in row
         ]
-        lines.append(f"{row['setting']} against {row['against']} {', '.join(words)}.")
+        lines.append(f"{row['setting']} against {row['against']}: {', '.join(words)}.")
     leaks = [s.key for s in settings if "leaky" in s.key and any(k.setting == s.key for k in scored.runs)]
     if leaks:
         lines.append(

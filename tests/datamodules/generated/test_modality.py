@@ -200,6 +200,15 @@ def test_a_generated_modality_informs_the_tasks_of_what_it_is_made_of(root: Path
     assert [s.name for s in view.modality_specs] == ["clinical", "note"]
 
 
+def test_a_generator_reads_images_as_they_are_on_disk(root: Path) -> None:
+    """What is made of a row must not depend on the size of the network's images."""
+    plain = Pipeline([HAM10000()], root=root, processors={"dermoscopy": ImageProcessor(size=8, channels=3)})
+    assert plain.sources[0].image_size == 8
+    assert prepare(root, note=notes()).sources[0].image_size == 0
+    more = GeneratedRows(Blue(), modality="dermoscopy", metadata="clinical")
+    assert prepare(root, more=more).sources[0].image_size == 0
+
+
 def test_further_rows_replace_images_of_training_rows_alone(root: Path) -> None:
     more = GeneratedRows(Blue(), modality="dermoscopy", metadata="clinical", share=0.5)
     pipe = prepare(root, more=more)
