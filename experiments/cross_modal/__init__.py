@@ -22,7 +22,6 @@ from experiments.finish import finish, show_table
 from experiments.schedule import run_cells
 from experiments.study import Study, folders, study_parser
 
-JUDGES = ("AttributeJudge", "ConsistencyJudge")
 MODELS = {
     "LogisticRegressionTable": "logistic_regression",
     "RandomForestTable": "random_forest",
@@ -39,7 +38,9 @@ def main() -> None:
     keys = ", ".join(f"'{SETTINGS.get(n).key}'" for n in SETTINGS)
     parser.add_argument("--settings", nargs="+", default=None, help=f"of {keys}; default: all that the data allow")
     parser.add_argument("--no-models", action="store_true", help="leave out random forest, SVM, XGBoost and so on")
-    parser.add_argument("--judges", nargs="*", default=None, help=f"of generated values (default {' '.join(JUDGES)})")
+    parser.add_argument(
+        "--judges", nargs="*", default=None, help="of generated values (default: those without a network)"
+    )
     parser.add_argument("--tta", type=int, default=1, help="views of test-time augmentation (default 1: none)")
     options, rest = parser.parse_known_args(sys.argv[2:])
     settings = chosen_settings(options.settings)
@@ -58,7 +59,7 @@ def main() -> None:
     if not options.no_models:
         add_models(study, plan, options.seeds, scored)
     for seed in options.seeds:
-        judge(study, plan, seed, JUDGES if options.judges is None else options.judges, scored)
+        judge(study, plan, seed, options.judges, scored)
     result = make_result(study, scored, settings, options.seeds, ran, options.resamples)
     for table in result.tables:
         show_table(table, most=40, without=("leaky", "data", "n") if table.name == "settings" else ())

@@ -12,8 +12,24 @@ from experiments.study import Study
 from zoo.generator import Made
 
 
-def judge(study: Study, plan: Plan, seed: int, names: Sequence[str], scored: Scored) -> None:
-    """Let judges score what was generated for the test rows of a seed, and count what was made."""
+def offline_judges(plan: Plan) -> tuple[str, ...]:
+    """The judges that need no network: of records, and of images where there are real ones to compare with."""
+    if plan.record:
+        return ("AttributeJudge", "ConsistencyJudge")
+    return ("AttributeJudge",) if plan.image else ()
+
+
+def judge(study: Study, plan: Plan, seed: int, names: Sequence[str] | None, scored: Scored) -> None:
+    """Let judges score what was generated for the test rows of a seed, and count what was made.
+
+    Args:
+        study: the configuration.
+        plan: what it offers.
+        seed: whose test rows.
+        names: of judges; None takes those of ``offline_judges``.
+        scored: is filled.
+    """
+    names = offline_judges(plan) if names is None else names
     pipeline: Any = study.data(seed=seed).pipeline
     for name, made in pipeline.generated.items():
         scored.generation.append({"modality": name, "seed": seed, "generator": type(made.generator).__name__})

@@ -154,7 +154,7 @@ def test_painted_images_further_rows_and_a_round_trip(config: dict[str, Any], tm
         },
     }
     write(tmp_path, config)
-    code, said = call("cross_modal", *COMMON, "--seeds", "0", "--no-models", "--judges")
+    code, said = call("cross_modal", *COMMON, "--seeds", "0", "--no-models")
     assert code == 0, said
     keys = {r["setting"] for r in {t.name: t.rows for t in load_result(tmp_path / "out").tables}["scores"]}
     assert keys >= {
@@ -190,7 +190,7 @@ def test_tiny_random_models_of_the_real_classes_run_through_the_recipe(
     config["data"]["init_args"]["generated"] = {name: {"class_path": class_path, "init_args": options}}
     write(tmp_path, config)
     settings = ("fusion", "fusion+records", "synthetic image + metadata")
-    code, said = call("cross_modal", *COMMON, "--seeds", "0", "--no-models", "--judges", "--settings", *settings)
+    code, said = call("cross_modal", *COMMON, "--seeds", "0", "--no-models", "--settings", *settings)
     assert code == 0, said
     result = load_result(tmp_path / "out")
     generation = {t.name: t.rows for t in result.tables}["generation"][0]

@@ -215,9 +215,10 @@ def load_vision_language(
         from transformers import AutoModelForImageTextToText, AutoProcessor
     except ImportError as error:
         raise MissingExtraError("transformers>=4.49", "augmentation") from error
+    readers: Any = AutoProcessor
     where = {"revision": revision or "main", "local_files_only": not download, "trust_remote_code": False}
     try:
-        processor: Any = AutoProcessor.from_pretrained(name, **where)  # type: ignore[no-untyped-call]
+        processor: Any = readers.from_pretrained(name, **where)
         model: Any = AutoModelForImageTextToText.from_pretrained(
             name, use_safetensors=True, torch_dtype="auto" if dtype == "auto" else getattr(torch, dtype), **where
         )
