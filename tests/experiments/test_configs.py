@@ -59,7 +59,7 @@ def make_small(node: Any, folder: Path) -> None:
     elif name == "ImageProcessor":
         options["size"] = min(options.get("size", 64), 64)
     elif name == "VisionLanguageCaptioner":
-        runpy.run_path(str(GENERATIVE / "tiny_vision_language.py"))["save_tiny_qwen"](folder / "qwen")
+        runpy.run_path(str(GENERATIVE / "tiny_vision_language.py"))["save_tiny"](folder / "qwen")
         options.update(model=str(folder / "qwen"), max_new_tokens=2, device="cpu")
     elif name == "TextToImagePainter":
         runpy.run_path(str(GENERATIVE / "tiny_text_to_image.py"))["write_pipeline"](folder / "pipeline")

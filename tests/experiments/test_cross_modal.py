@@ -90,7 +90,7 @@ def write(folder: Path, config: dict[str, Any]) -> None:
 def generator(folder: Path, kind: str) -> dict[str, Any]:
     """A generator of random weights: a vision-language model, or a text-to-image pipeline."""
     if kind == "vlm":
-        runpy.run_path(str(GENERATIVE / "tiny_vision_language.py"))["save_tiny_qwen"](folder / "qwen")
+        runpy.run_path(str(GENERATIVE / "tiny_vision_language.py"))["save_tiny"](folder / "qwen")
         options: dict[str, Any] = {"model": str(folder / "qwen"), "max_new_tokens": 4}
         return {"class_path": "zoo.generative.captioners.VisionLanguageCaptioner", "init_args": options}
     runpy.run_path(str(GENERATIVE / "tiny_text_to_image.py"))["write_pipeline"](folder / "pipeline")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.zoo.generative.tiny_vision_language import save_tiny_qwen
+from tests.zoo.generative.tiny_vision_language import save_tiny
 from zoo.errors import SpecError
 from zoo.generative.captioners.appearance import WORDS
 from zoo.generative.judges import JUDGES, AttributeJudge, ConsistencyJudge, LanguageModelJudge
@@ -199,7 +199,7 @@ def test_the_prompt_holds_the_label_only_on_demand() -> None:
 
 
 def test_a_tiny_random_model_goes_the_whole_way(tmp_path: Path) -> None:
-    tiny = LanguageModelJudge(model=str(save_tiny_qwen(tmp_path)), max_new_tokens=4, device="cpu")
+    tiny = LanguageModelJudge(model=str(save_tiny(tmp_path)), max_new_tokens=4, device="cpu")
     found = tiny.score(TRAIN[0], Made(record()))
     assert math.isnan(found.score) or 1 <= found.score <= 5
     assert found.reasons

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.zoo.generative.tiny_vision_language import save_tiny_llava, save_tiny_qwen
+from tests.zoo.generative.tiny_vision_language import has_qwen, save_tiny_llava, save_tiny_qwen
 from zoo.errors import SpecError
 from zoo.generative.captioners import VisionLanguageCaptioner
 from zoo.generative.captioners.vision_language import load_vision_language
@@ -39,6 +39,8 @@ RECORD = {
 
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not has_qwen():
+        pytest.skip("this transformers has no Qwen2.5-VL: it needs 4.49 or later, and esm brings an older one")
     return save_tiny_qwen(tmp_path_factory.mktemp("qwen"))
 
 

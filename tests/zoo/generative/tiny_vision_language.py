@@ -44,6 +44,18 @@ TEXT = {
 }
 
 
+def has_qwen() -> bool:
+    """Whether the installed transformers has Qwen2.5-VL (4.49 and later; esm brings an older one)."""
+    import transformers
+
+    return hasattr(transformers, "Qwen2_5_VLForConditionalGeneration")
+
+
+def save_tiny(folder: Path) -> Path:
+    """Save a tiny Qwen2.5-VL, or a tiny LLaVA where transformers is too old for it."""
+    return save_tiny_qwen(folder) if has_qwen() else save_tiny_llava(folder)
+
+
 def save_tiny_qwen(folder: Path) -> Path:
     """Save a Qwen2.5-VL of two layers and width 32, and its processor."""
     from transformers import (

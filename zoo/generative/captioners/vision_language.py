@@ -146,8 +146,13 @@ class VisionLanguageCaptioner(Captioner):
         """What the model says next in each conversation about the picture of its row."""
         model, processor = self._load()
         texts = [processor.apply_chat_template(t, add_generation_prompt=True, tokenize=False) for t in conversations]
-        pictures = [[_picture(row)] for row in rows]
-        inputs = processor(text=texts, images=pictures, padding=True, return_tensors="pt").to(model.device)
+        pictures = [_picture(row) for row in rows]
+        how: dict[str, Any] = {"text": texts, "padding": True, "return_tensors": "pt"}
+        try:
+            inputs = processor(images=[[picture] for picture in pictures], **how)
+        except ValueError:  # older processors take one list of all pictures
+            inputs = processor(images=pictures, **how)
+        inputs = inputs.to(model.device)
         for name, value in inputs.items():
             if torch.is_tensor(value) and value.is_floating_point():
                 inputs[name] = value.to(model.dtype)
