@@ -147,12 +147,7 @@ class VisionLanguageCaptioner(Captioner):
         model, processor = self._load()
         texts = [processor.apply_chat_template(t, add_generation_prompt=True, tokenize=False) for t in conversations]
         pictures = [_picture(row) for row in rows]
-        how: dict[str, Any] = {"text": texts, "padding": True, "return_tensors": "pt"}
-        try:
-            inputs = processor(images=[[picture] for picture in pictures], **how)
-        except ValueError:  # older processors take one list of all pictures
-            inputs = processor(images=pictures, **how)
-        inputs = inputs.to(model.device)
+        inputs = seen(processor, texts, pictures).to(model.device)
         for name, value in inputs.items():
             if torch.is_tensor(value) and value.is_floating_point():
                 inputs[name] = value.to(model.dtype)
@@ -198,6 +193,17 @@ def _picture(row: Given) -> Any:
     from PIL import Image
 
     return Image.fromarray(np.ascontiguousarray(row.image)).convert("RGB")
+
+
+def seen(processor: Any, texts: Sequence[str], pictures: Sequence[Any]) -> Any:
+    """What a model reads of texts with one picture each, as tensors, by any processor of transformers since 4.46."""
+    how: dict[str, Any] = {"text": list(texts), "padding": True, "return_tensors": "pt"}
+    try:
+        inputs = processor(images=[[picture] for picture in pictures], **how)
+    except ValueError:  # older processors take one list of all pictures
+        inputs = processor(images=list(pictures), **how)
+    inputs.pop("token_type_ids", None)  # some tokenizers give them, and no such model reads them
+    return inputs
 
 
 def load_vision_language(

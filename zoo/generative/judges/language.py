@@ -66,7 +66,7 @@ class LanguageModelJudge(Judge):
     def _answer(self, prompt: str, picture: npt.NDArray[np.uint8]) -> str:
         from PIL import Image
 
-        from zoo.generative.captioners.vision_language import load_vision_language
+        from zoo.generative.captioners.vision_language import load_vision_language, seen
 
         if self._loaded is None:
             self._loaded = load_vision_language(
@@ -78,7 +78,7 @@ class LanguageModelJudge(Judge):
         turns = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}]
         text = processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         shown = Image.fromarray(np.ascontiguousarray(picture)).convert("RGB")
-        inputs = processor(text=[text], images=[[shown]], return_tensors="pt").to(model.device)
+        inputs = seen(processor, [text], [shown]).to(model.device)
         for name, value in inputs.items():
             if torch.is_tensor(value) and value.is_floating_point():
                 inputs[name] = value.to(model.dtype)
