@@ -126,6 +126,7 @@ def save_tiny_llava(folder: Path) -> Path:
             patch_size=14,
         ),
         image_token_id=code("<image>"),
+        image_token_index=code("<image>"),  # its name before transformers 5
         vision_feature_layer=-1,
     )
     torch.manual_seed(0)
