@@ -122,6 +122,7 @@ class Pipeline:
         for source in self.sources:
             source.open(root, download=download)
         self.raw_modalities = self._choose_modalities(modalities, kind)
+        self.source_simulated = self.simulated_with(list(self.raw_modalities))
         self.raw_tasks = self._choose_tasks(tasks)
         self.join: Join | StoredSamples = join_sources(self.sources)
         self.processors = self._make_processors(dict(processors or {}))
@@ -237,6 +238,16 @@ class Pipeline:
     def made_modalities(self) -> dict[str, GeneratedModality]:
         """Modalities that a generator makes."""
         return {n: g for n, g in self.generated.items() if isinstance(g, GeneratedModality)}
+
+    def simulated_with(self, modalities: Sequence[str]) -> tuple[bool, ...]:
+        """Of each source, whether its rows are simulated, or hold one of ``modalities`` that was drawn by rules."""
+        invented = {
+            read
+            for n, g in self.made_modalities.items()
+            if n in modalities and g.generator.simulated
+            for read in g.reads
+        }
+        return tuple(s.card.simulated or any(m.name in invented for m in s.card.modalities) for s in self.sources)
 
     def _read_by(self, names: Sequence[str]) -> tuple[str, ...]:
         """``names`` with every generated modality replaced by what it is made of."""

@@ -57,7 +57,7 @@ class PipelineView:
         _check("task", tasks, [s.name for s in whole.task_specs])
         self.whole = whole
         self.dataset, self.sources, self.join = whole.dataset, whole.sources, whole.join
-        self.source_names, self.source_simulated = whole.source_names, whole.source_simulated
+        self.source_names = whole.source_names
         self.holdings = whole.holdings
         kept = [s.name for s in whole.modality_specs if modalities is None or s.name in modalities]
         self.task_specs: list[TaskSpec] = [
@@ -65,6 +65,7 @@ class PipelineView:
         ]
         used = {m for s in self.task_specs for m in (*s.modalities, s.reads)}
         kept = [m for m in kept if m in used]
+        self.source_simulated = whole.simulated_with(kept)
         self.modality_specs: list[ModalitySpec] = [s for s in whole.modality_specs if s.name in kept]
         self.raw_modalities = {m: whole.raw_modalities[m] for m in kept}
         self.raw_tasks = {s.name: whole.raw_tasks[s.name] for s in self.task_specs}

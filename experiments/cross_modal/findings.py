@@ -23,7 +23,7 @@ from zoo.analysis.class_gains import class_gains
 from zoo.analysis.class_scores import ByScore
 from zoo.analysis.paired import Difference, Runs, compare, estimate
 from zoo.evaluation import Evaluated
-from zoo.results import Column, Result, Table
+from zoo.results import Column, Result, Table, joint_word
 
 METRICS = ("balanced_accuracy", "macro_f1")
 RANKED = 200
@@ -99,7 +99,7 @@ def _settings_table(scored: Scored, resamples: int) -> Table:
     rows = []
     for key in scored.runs:
         line: dict[str, Any] = {"setting": key.setting, "mode": key.mode, "trained": key.trained}
-        line |= {"calibrated": key.calibrated, "leaky": "leaky" in key.setting, "data": scored.data}
+        line |= {"calibrated": key.calibrated, "leaky": "leaky" in key.setting, "data": scored.word(key)}
         for metric in METRICS:
             found = estimate(_runs(scored, key, metric), resamples=min(resamples, 300))
             line |= {metric: found.value, f"{metric}_sd": found.std, f"{metric}_low": found.low}
@@ -159,7 +159,7 @@ def _pairs(scored: Scored, resamples: int) -> Iterator[dict[str, Any]]:
             if ranked is not None:
                 line |= {"auroc": ranked.value, "auroc_low": ranked.low, "auroc_high": ranked.high}
                 line |= {"auroc_verdict": ranked.verdict}
-            yield line | {"leaky": "leaky" in setting, "data": scored.data}
+            yield line | {"leaky": "leaky" in setting, "data": joint_word([scored.word(ours), scored.word(theirs)])}
 
 
 def _auroc(scored: Scored, ours: Key, theirs: Key, resamples: int) -> Difference | None:

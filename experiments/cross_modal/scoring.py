@@ -22,6 +22,7 @@ from zoo.analysis.tta import predict_tta
 from zoo.contract import TaskSpec
 from zoo.errors import DataError
 from zoo.evaluation import Evaluated
+from zoo.results import joint_word
 from zoo.tasks import task_kind
 
 FUSED = ("fusion", "fusion+records", "fusion+records leaky")
@@ -53,7 +54,7 @@ class Scored:
         plan: what the configuration offers.
         spec: of the task.
         runs: key -> seed -> predictions of the test split.
-        data: word for the rows: "real", "simulated" or "mixed".
+        words: key -> word for its rows: "real", "simulated" or "mixed".
         counts: seed -> (K,) training rows of each class.
         adjusted: key -> seed -> what calibration chose, in words.
         judged: judge -> seed -> id -> score of the generated value.
@@ -64,16 +65,29 @@ class Scored:
     plan: Plan
     spec: TaskSpec
     runs: dict[Key, dict[int, Evaluated]] = field(default_factory=dict)
-    data: str = "real"
+    words: dict[Key, str] = field(default_factory=dict)
     counts: dict[int, Tensor] = field(default_factory=dict)
     adjusted: dict[Key, dict[int, str]] = field(default_factory=dict)
     judged: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
     generation: list[dict[str, Any]] = field(default_factory=list)
     shown: list[Any] = field(default_factory=list)
 
-    def add(self, key: Key, seed: int, result: Evaluated) -> None:
-        """Keep the test predictions of a seed."""
+    def add(self, key: Key, seed: int, result: Evaluated, word: str = "") -> None:
+        """Keep the test predictions of a seed, and whether they come of real data."""
         self.runs.setdefault(key, {})[seed] = result
+        if word:
+            self.words[key] = word
+
+    def word(self, key: Key) -> str:
+        """Whether a setting's data are real, simulated or mixed; that of its plain form where it has none."""
+        plain = replace(key, calibrated=False)
+        same = [w for k, w in self.words.items() if k.setting == key.setting.removesuffix(", TTA")]
+        return self.words.get(key) or self.words.get(plain) or next(iter(same), "real")
+
+    @property
+    def data(self) -> str:
+        """The word for all of them together."""
+        return joint_word([self.word(k) for k in self.runs] or ["real"])
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One line a key and seed, with every score."""
@@ -97,7 +111,7 @@ class Scored:
                     "recall": found["macro_recall"],
                     "balanced_accuracy": found["balanced_accuracy"],
                     "weighted_f1": found["weighted_f1"],
-                    "data": self.data,
+                    "data": self.word(key),
                 }
 
 
@@ -133,7 +147,6 @@ def score_settings(
                 continue
             spec = spec_of(done, plan.task)
             scored = scored or Scored(plan, spec)
-            scored.data = done.info["data"]["test"][plan.task]
             mode = mode_of(plan, done.info["modalities"])
             key = Key(setting.key, mode)
             _take(scored, key, seed, study, done)
@@ -151,7 +164,7 @@ def _take(scored: Scored, key: Key, seed: int, study: Study, done: Finished) -> 
     """Keep the predictions of a training, plain and adjusted on validation."""
     task = scored.plan.task
     test, val = done.predicted["test"].results[task], done.predicted["val"].results[task]
-    scored.add(key, seed, test)
+    scored.add(key, seed, test, done.info["data"]["test"][task])
     counts = scored.counts.get(seed)
     if counts is None:
         counts = _class_counts(study, done, task)
@@ -214,7 +227,8 @@ def _ensembles(scored: Scored) -> None:
         for seed in fused:
             if seed in alone:
                 result = average([fused[seed], alone[seed]])
-                scored.add(Key("ensemble", "fusion", calibrated=calibrated), seed, result)
+                word = joint_word([scored.word(Key(best)), scored.word(Key(table, "tabular"))])
+                scored.add(Key("ensemble", "fusion", calibrated=calibrated), seed, result, word)
 
 
 def add_references(scored: Scored, seeds: Sequence[int]) -> None:

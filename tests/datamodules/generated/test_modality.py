@@ -266,3 +266,14 @@ def test_a_generator_without_training_rows_says_so(root: Path) -> None:
 
     with pytest.raises(DataError, match="no training row to learn from"):
         GeneratedModality(Painter(), metadata="clinical", learns_from="x").lessons(prepare(root).dataset, [0, 1])
+
+
+def test_what_a_generator_draws_by_rules_makes_its_rows_simulated(root: Path) -> None:
+    class Drawn(Blue):
+        simulated = True
+
+    pipe = prepare(root, picture=GeneratedModality(Drawn(), metadata="clinical", folds=0))
+    assert pipe.source_simulated == (True,)
+    assert PipelineView(pipe, modalities=["clinical", "dermoscopy"]).source_simulated == (False,)
+    assert PipelineView(pipe, modalities=["clinical", "picture"]).source_simulated == (True,)
+    assert "simulated" in pipe.generated["picture"].describe()
