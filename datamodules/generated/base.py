@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.progress import track
 
 from datamodules.dataset import JoinedDataset
+from datamodules.generated.store import Store
 from zoo.errors import DataError, SpecError
 from zoo.generator import Generator, Given
+
+CHUNK = 32
+"""Rows that a generator is given at once, and that are written to the cache together."""
 
 
 class FromGenerator:
@@ -115,11 +120,49 @@ class FromGenerator:
         text = json.dumps(identity, sort_keys=True, default=str)
         return Path(self.cache) / f"{name}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
-    def count(self, status: str, reason: str) -> None:
-        """Note how a row turned out."""
-        self.counts[status] += 1
-        if status == "rejected":
-            self.reasons[reason] += 1
+    def fill(
+        self,
+        dataset: JoinedDataset,
+        name: str,
+        store: Store,
+        learn: Sequence[int],
+        wanted: Mapping[str, tuple[int, int]],
+        *,
+        seed: int,
+        told: bool,
+    ) -> list[str]:
+        """Make what is not in the store yet, and count how each value turned out.
+
+        Args:
+            dataset: the joined rows.
+            name: for the progress bar.
+            store: where values are kept.
+            learn: rows to learn from, where the generator learns and anything is left to make.
+            wanted: id of a value -> row, and the seed to make it with.
+            seed: of the learning.
+            told: whether labels are told where values are made.
+
+        Returns:
+            The ids of the values that were not rejected, in the order of ``wanted``.
+        """
+        left = [(i, *wanted[i]) for i in wanted if i not in store.done]
+        if left and self.generator.fits:
+            self.generator.fit(self.lessons(dataset, learn), seed)
+        steps: Any = range(0, len(left), CHUNK)
+        if len(steps) > 1:
+            steps = track(steps, description=f"{name}: {type(self.generator).__name__}", transient=True)
+        for start in steps:
+            part = left[start : start + CHUNK]
+            for drawn in sorted({s for _, _, s in part}):
+                mine = [(i, r) for i, r, s in part if s == drawn]
+                made = self.generator.generate([self.given(dataset, r, told=told) for _, r in mine], drawn)
+                store.add([i for i, _ in mine], made, {"learned_from": len(learn)})
+        for i in wanted:
+            status, reason = store.status(i)
+            self.counts[status] += 1
+            if status == "rejected":
+                self.reasons[reason] += 1
+        return [i for i in wanted if store.status(i)[0] != "rejected"]
 
     def describe(self) -> str:
         """One line for the summary of the data."""

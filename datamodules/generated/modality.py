@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from rich.progress import track
 
 from datamodules.dataset import JoinedDataset
 from datamodules.generated.base import FromGenerator
@@ -17,8 +16,6 @@ from datamodules.source import RawModality
 from zoo.errors import DataError, SpecError
 from zoo.generator import Generator
 
-CHUNK = 32
-"""Rows that a generator is given at once, and that are written to the cache together."""
 Rows = npt.NDArray[np.int64]
 
 
@@ -73,8 +70,8 @@ class GeneratedModality(FromGenerator):
         if rejected == "unknown" and generator.unknown() is None:
             raise SpecError(f"{type(generator).__name__} has no unknown value; leave rejected at 'absent'")
         self.folds, self.rejected = folds, rejected
-        self._values: dict[int, Any] = {}
-        self._of: dict[int, Store] = {}
+        self._asked: set[int] = set()
+        self._kept: dict[int, tuple[Store, str]] = {}
 
     def raw(self, name: str) -> RawModality:
         """The modality as a source would describe it."""
@@ -115,9 +112,12 @@ class GeneratedModality(FromGenerator):
             folder = self.folder(name, identity)
             with alone(folder):
                 store = make_store(self.generator.makes, folder, identity)
-                self._make(dataset, name, learn, make, store, seed, told)
+                wanted = {dataset.join.id(r): (r, seed) for r in make.tolist()}
+                kept = self.fill(dataset, name, store, learn.tolist(), wanted, seed=seed, told=told)
+            self._asked.update(make.tolist())
+            self._kept.update((wanted[i][0], (store, i)) for i in kept)
         has = np.zeros(len(dataset), dtype=bool)
-        has[[r for r, v in self._values.items() if v is not None or self.rejected == "unknown"]] = True
+        has[list(self._asked if self.rejected == "unknown" else self._kept)] = True
         if not has[rows["train"]].any():
             said = "; ".join(f"{n} x {why}" for why, n in self.reasons.most_common(3)) or "no row has what is read"
             raise DataError(
@@ -152,36 +152,14 @@ class GeneratedModality(FromGenerator):
         place = {name: int(order[k]) % self.folds for k, name in enumerate(names)}
         return np.array([place[g] for g in groups], dtype=np.int64)
 
-    def _make(
-        self, dataset: JoinedDataset, name: str, learn: Rows, make: Rows, store: Store, seed: int, told: bool
-    ) -> None:
-        wanted = {dataset.join.id(r): r for r in make.tolist()}
-        done = store.done
-        left = [r for i, r in wanted.items() if i not in done]
-        if left and self.generator.fits:
-            self.generator.fit(self.lessons(dataset, learn.tolist()), seed)
-        steps: Any = range(0, len(left), CHUNK)
-        if len(steps) > 1:
-            steps = track(steps, description=f"{name}: {type(self.generator).__name__}", transient=True)
-        for start in steps:
-            part = left[start : start + CHUNK]
-            made = self.generator.generate([self.given(dataset, r, told=told) for r in part], seed)
-            store.add([dataset.join.id(r) for r in part], made, {"learned_from": len(learn)})
-        for i, row in wanted.items():
-            status, reason = store.status(i)
-            self.count(status, reason)
-            self._values[row] = None if status == "rejected" else i
-            if status != "rejected":
-                self._of[row] = store
-
     def made(self, row: int) -> Any:
         """What the generator made of a row: a record or an image; None where there is none."""
-        name = self._values.get(row)
-        return None if name is None else self._of[row].value(name)
+        store, name = self._kept.get(row, (None, ""))
+        return None if store is None else store.value(name)
 
     def value(self, row: int) -> Any:
         """The raw value of the modality in a row; None where there is none."""
-        if row not in self._values:
+        if row not in self._asked:
             return None
         made = self.made(row)
         if made is None and self.rejected == "unknown":

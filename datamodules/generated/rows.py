@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from datamodules.dataset import JoinedDataset
 from datamodules.generated.base import FromGenerator
-from datamodules.generated.modality import CHUNK, Rows
+from datamodules.generated.modality import Rows
 from datamodules.generated.store import Store, alone, make_store
 from zoo.errors import SpecError, unknown_name
 from zoo.generator import Generator
@@ -83,29 +82,12 @@ class GeneratedRows(FromGenerator):
         folder = self.folder(name, identity)
         with alone(folder):
             self._store = make_store(self.generator.makes, folder, identity)
-            wanted = self._make(dataset, name, train, self._store, seed)
-        for row, _, made_name in wanted:
-            status, reason = self._store.status(made_name)
-            self.count(status, reason)
-            if status != "rejected":
-                self._names.setdefault(row, []).append(made_name)
-
-    def _make(
-        self, dataset: JoinedDataset, name: str, train: Sequence[int], store: Store, seed: int
-    ) -> list[tuple[int, int, str]]:
-        """Make what is not in the store; (row, variant, id) of all that shall be there."""
-        wanted = [(r, v, f"{dataset.join.id(r)}#{v}") for r in train for v in range(self.variants)]
-        left = [w for w in wanted if w[2] not in store.done]
-        if left and self.generator.fits:
-            self.generator.fit(self.lessons(dataset, train), seed)
-        for start in track(range(0, len(left), CHUNK), description=f"{name}: further rows", transient=True):
-            part = left[start : start + CHUNK]
-            for variant in sorted({v for _, v, _ in part}):
-                mine = [w for w in part if w[1] == variant]
-                given = [self.given(dataset, r, told=bool(self.label)) for r, _, _ in mine]
-                made = self.generator.generate(given, seed + VARIANT * variant)
-                store.add([n for _, _, n in mine], made, {"learned_from": len(train)})
-        return wanted
+            wanted = {
+                f"{dataset.join.id(r)}#{v}": (r, seed + VARIANT * v) for r in train for v in range(self.variants)
+            }
+            kept = self.fill(dataset, name, self._store, train, wanted, seed=seed, told=told)
+        for made_name in kept:
+            self._names.setdefault(wanted[made_name][0], []).append(made_name)
 
     def draw(self, row: int, generator: np.random.Generator) -> Any:
         """A generated value in the place of the row's own, or None where this visit shows the row as it is."""

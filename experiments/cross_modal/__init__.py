@@ -56,9 +56,9 @@ def main() -> None:
     ran = run_cells(study, wanted, kept, budget=budget, jobs=options.jobs)
     scored = score_settings(study, plan, settings, options.seeds, ran, options.tta)
     add_references(scored, options.seeds)
-    if not options.no_models:
-        add_models(study, plan, options.seeds, scored)
-    for seed in options.seeds:
+    for seed in options.seeds:  # the data of a seed are prepared once for both
+        if not options.no_models:
+            add_models(study, plan, seed, scored)
         judge(study, plan, seed, options.judges, scored)
     result = make_result(study, scored, settings, options.seeds, ran, options.resamples)
     for table in result.tables:
@@ -72,15 +72,14 @@ def prepare(study: Study, wanted: list[tuple[int, tuple[str, ...]]]) -> None:
         study.data(seed=seed, changes=changes)
 
 
-def add_models(study: Study, plan: Plan, seeds: list[int], scored: Scored) -> None:
+def add_models(study: Study, plan: Plan, seed: int, scored: Scored) -> None:
     """The classical models of tables: of the metadata, and of metadata and records."""
     from zoo.baselines.table_models import fit_table_model
 
-    for seed in seeds:
-        pipeline = study.data(seed=seed).pipeline
-        for suffix, tables in (("", [plan.metadata]), ("+records", [plan.metadata, plan.record])):
-            if not all(tables):
-                continue
-            for model, name in MODELS.items():
-                found = fit_table_model(pipeline, plan.task, model, tables, seed=seed, splits=("test",))
-                scored.add(Key(f"{name}{suffix}", "tabular"), seed, found["test"])
+    pipeline = study.data(seed=seed).pipeline
+    for suffix, tables in (("", [plan.metadata]), ("+records", [plan.metadata, plan.record])):
+        if not all(tables):
+            continue
+        for model, name in MODELS.items():
+            found = fit_table_model(pipeline, plan.task, model, tables, seed=seed, splits=("test",))
+            scored.add(Key(f"{name}{suffix}", "tabular"), seed, found["test"])

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.cells import Finished, spec_of
+from datamodules.view import DataView
+from experiments.cells import Finished, spec_of, view_of
 from experiments.cross_modal.settings import Plan, Setting
 from experiments.schedule import Ran
 from experiments.study import Study
 from zoo.analysis.adjust import Adjustment
 from zoo.analysis.class_scores import class_scores
 from zoo.analysis.ensemble import average
-from zoo.analysis.predict import predict
+from zoo.analysis.predict import Predicted, predict
 from zoo.analysis.tta import predict_tta
 from zoo.contract import TaskSpec
 from zoo.errors import DataError
 from zoo.evaluation import Evaluated
+from zoo.module import MultitaskModule
 from zoo.results import joint_word
 from zoo.tasks import task_kind
 
@@ -56,10 +59,8 @@ class Scored:
         runs: key -> seed -> predictions of the test split.
         words: key -> word for its rows: "real", "simulated" or "mixed".
         counts: seed -> (K,) training rows of each class.
-        adjusted: key -> seed -> what calibration chose, in words.
         judged: judge -> seed -> id -> score of the generated value.
         generation: one row a generated modality and seed: how many rows were made, repaired, rejected.
-        shown: some generated values to look at.
     """
 
     plan: Plan
@@ -67,10 +68,8 @@ class Scored:
     runs: dict[Key, dict[int, Evaluated]] = field(default_factory=dict)
     words: dict[Key, str] = field(default_factory=dict)
     counts: dict[int, Tensor] = field(default_factory=dict)
-    adjusted: dict[Key, dict[int, str]] = field(default_factory=dict)
     judged: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
     generation: list[dict[str, Any]] = field(default_factory=list)
-    shown: list[Any] = field(default_factory=list)
 
     def add(self, key: Key, seed: int, result: Evaluated, word: str = "") -> None:
         """Keep the test predictions of a seed, and whether they come of real data."""
@@ -151,9 +150,7 @@ def score_settings(
             key = Key(setting.key, mode)
             _take(scored, key, seed, study, done)
             if mode == "fusion" and setting.key in FUSED:
-                _under_masks(scored, setting.key, seed, study, done)
-                if views > 1:
-                    _under_views(scored, setting.key, seed, study, done, views)
+                _look_again(scored, setting.key, seed, *done.restore(study), views)
     if scored is None:
         raise DataError("no training is finished: give more --budget, or run the command again")
     _ensembles(scored)
@@ -175,46 +172,29 @@ def _take(scored: Scored, key: Key, seed: int, study: Study, done: Finished) -> 
 def _adjust(scored: Scored, key: Key, seed: int, val: Evaluated, test: Evaluated) -> None:
     """Calibrate on validation alone (appendix C.3) and keep the adjusted test predictions."""
     fitted = Adjustment.fit(val.prediction, val.target, scored.counts[seed])
-    key = replace(key, calibrated=True)
-    scored.add(key, seed, replace(test, prediction=fitted.apply(test.prediction)))
-    scored.adjusted.setdefault(key, {})[seed] = str(fitted)
+    scored.add(replace(key, calibrated=True), seed, replace(test, prediction=fitted.apply(test.prediction)))
 
 
 def _class_counts(study: Study, done: Finished, task: str) -> Tensor:
-    from experiments.cells import view_of
-
     spec = spec_of(done, task)
     labels, _ = view_of(study, done.cell).view.labels("train", task)
     return torch.bincount(labels, minlength=spec.num_outputs)
 
 
-def _under_masks(scored: Scored, setting: str, seed: int, study: Study, done: Finished) -> None:
-    """One model of everything, shown only the image or only the tables (section 3.3, evaluation modes)."""
-    plan = scored.plan
-    module, view = done.restore(study)
+def _look_again(scored: Scored, setting: str, seed: int, module: MultitaskModule, view: DataView, views: int) -> None:
+    """A fused model shown only its image or only its tables (section 3.3), and jittered views of its images (3.4)."""
     names = [s.name for s in view.modality_specs]
-    pictures = [m for m in names if mode_of(plan, (m,)) == "image"]
-    tables = [m for m in names if m not in pictures]
-    for mode, kept in (("image", pictures), ("tabular", tables)):
-        part = {
-            s: predict(module, view.split_dataloader(s), lambda b, kept=kept: b.select(kept)).results[plan.task]
-            for s in ("val", "test")
-        }
-        key = Key(setting, mode, "masked")
-        scored.add(key, seed, part["test"])
-        _adjust(scored, key, seed, part["val"], part["test"])
-
-
-def _under_views(scored: Scored, setting: str, seed: int, study: Study, done: Finished, views: int) -> None:
-    """Average over jittered views of each image (section 3.4)."""
-    module, view = done.restore(study)
-    part = {
-        s: predict_tta(module, view.split_dataloader(s), views=views, seed=seed).results[scored.plan.task]
-        for s in ("val", "test")
+    pictures = [m for m in names if mode_of(scored.plan, (m,)) == "image"]
+    shown: dict[Key, Callable[[Any], Predicted]] = {
+        Key(setting, mode, "masked"): partial(predict, module, change=lambda b, kept=kept: b.select(kept))
+        for mode, kept in (("image", pictures), ("tabular", [m for m in names if m not in pictures]))
     }
-    key = Key(f"{setting}, TTA")
-    scored.add(key, seed, part["test"])
-    _adjust(scored, key, seed, part["val"], part["test"])
+    if views > 1:
+        shown[Key(f"{setting}, TTA")] = partial(predict_tta, module, views=views, seed=seed)
+    for key, look in shown.items():
+        val, test = (look(view.split_dataloader(s)).results[scored.plan.task] for s in ("val", "test"))
+        scored.add(key, seed, test)
+        _adjust(scored, key, seed, val, test)
 
 
 def _ensembles(scored: Scored) -> None:
