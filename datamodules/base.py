@@ -48,6 +48,8 @@ class BaseDataModule(L.LightningDataModule):
         cache_mib: processed rows are kept in memory up to this size in MiB, in each process; 0 keeps none.
         index: folder for the index of samples: what is found out before the first batch is kept there, and the next
             run with the same configuration and files opens in seconds; "" keeps nothing.
+        folds: above 0, seeds are the rounds of a cross-validation of so many folds, in the place of random test
+            parts: with 5, seeds 0 to 4 test each row once; the share of test in ``fractions`` is not used.
         predict_split: which split ``predict`` goes through.
         transforms: modality name or kind -> torch modules, such as those of torchvision.transforms.v2 and
             braindecode.augmentation, applied to training batches on their device, whatever ``augment`` is; see
@@ -92,6 +94,7 @@ class BaseDataModule(L.LightningDataModule):
         balance: str = "",
         balance_power: float = 1.0,
         generated: Mapping[str, GeneratedModality | GeneratedRows] | None = None,
+        folds: int = 0,
     ) -> None:
         super().__init__()
         if root is not None and download:
@@ -129,6 +132,7 @@ class BaseDataModule(L.LightningDataModule):
             processors=processors,
             fractions=fractions,
             seed=seed,
+            folds=folds,
             max_answers=max_answers,
             on_error=on_error,
             augment=augment,

@@ -52,7 +52,7 @@ class Pipeline:
         kind: keep only modalities of this kind; "" keeps every kind.
         modalities, tasks: names to keep; None keeps all.
         processors: modality name or kind -> processor; others are the registered ones of the kind.
-        fractions, seed: of the split.
+        fractions, seed, folds: of the split.
         max_answers: size of the answer vocabulary.
         on_error: "raise" at the first row that cannot be used, or "skip" it: every row is then read once
             when setting up, and what is dropped is counted in ``skipped`` and printed.
@@ -79,6 +79,7 @@ class Pipeline:
         processors: Mapping[str, Processor] | None = None,
         fractions: Sequence[float] = FRACTIONS,
         seed: int = 0,
+        folds: int = 0,
         max_answers: int = 500,
         on_error: OnError = "raise",
         augment: bool = True,
@@ -111,7 +112,13 @@ class Pipeline:
                 "tasks": tasks,
                 "fractions": list(fractions),
             }
-            asked |= {"seed": seed, "max_answers": max_answers, "on_error": on_error, "root": str(root)}
+            asked |= {
+                "seed": seed,
+                "folds": folds,
+                "max_answers": max_answers,
+                "on_error": on_error,
+                "root": str(root),
+            }
             folder = Path(index) / self._fingerprint(asked, dict(processors or {}))
             stored = read_state(folder)
             for number, source in enumerate(self.sources):
@@ -132,7 +139,7 @@ class Pipeline:
         self.skipped += self.holdings.skipped
         if not self.holdings.kept.any():
             raise DataError("no row has both a wanted modality and a wanted label")
-        self._split(self.join, fractions, seed)
+        self._split(self.join, fractions, seed, folds)
         if holdout:
             self._hold_out(holdout)
         if self.made_modalities:
@@ -365,9 +372,9 @@ class Pipeline:
 
     # -- splitting, fitting ----------------------------------------------------------------------------------
 
-    def _split(self, join: Join | StoredSamples, fractions: Sequence[float], seed: int) -> None:
+    def _split(self, join: Join | StoredSamples, fractions: Sequence[float], seed: int, folds: int) -> None:
         assert isinstance(join, Join)
-        names = assign_splits(join.table, fractions=fractions, seed=seed)
+        names = assign_splits(join.table, fractions=fractions, seed=seed, folds=folds)
         kept = self.holdings.kept
         self.rows = {s: np.flatnonzero(kept & (names == s)) for s in SPLITS}
 

@@ -62,7 +62,7 @@ def connect(keys: Sequence[Sequence[str]]) -> npt.NDArray[np.int64]:
 
 
 def assign_splits(
-    table: pd.DataFrame, *, fractions: Sequence[float] = FRACTIONS, seed: int = 0
+    table: pd.DataFrame, *, fractions: Sequence[float] = FRACTIONS, seed: int = 0, folds: int = 0
 ) -> npt.NDArray[np.str_]:
     """Assign each row to "train", "val" or "test".
 
@@ -71,18 +71,28 @@ def assign_splits(
     next, within a source. A publisher's split is kept; a group that touches several goes to the most held-out one.
     Where the publisher fixed only a test part, the rest is divided between train and val.
 
+    With folds, seeds are the rounds of a cross-validation: a source is divided into K parts, and seed s tests on
+    part s mod K of division s // K, so that seeds 0 to K - 1 test each row once. The rest is divided between train
+    and val by their shares. A source whose publisher fixed what is trained on or tested is divided as without.
+
     Args:
         table: columns source (a number; optional), id, group (equal values never cross a split; "" is a group of
             its own), stratum, and split ("train", "val", "test" or "").
         fractions: shares of train, val and test; they sum to 1.
         seed: another seed gives another split.
+        folds: K, at least 2; 0 for none.
 
     Returns:
         (N,) split names, in the order of ``table``.
+
+    Raises:
+        SpecError: shares that are none, one fold, or folds where every source has published parts.
     """
     shares = np.asarray(fractions, dtype=float)
     if shares.shape != (3,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
         raise SpecError(f"split fractions must be three numbers >= 0 that sum to 1, got {tuple(fractions)}")
+    if folds < 0 or folds == 1:
+        raise SpecError(f"data.folds must be 0 for none, or at least 2, got {folds}")
     fixed_names = set(table["split"].unique()) - {""}
     if bad := fixed_names - set(SPLITS):
         raise SpecError(f"an index names the splits {sorted(bad)}; known: {SPLITS}")
@@ -98,8 +108,15 @@ def assign_splits(
     np.minimum.at(lowest, codes, source)
     units = units.assign(split=published, source=lowest)
     assigned = np.empty(len(units), dtype=np.int64)
+    folded = False
     for _, part in units.groupby("source", sort=True):
-        assigned[part.index] = _divide(part, shares, seed)
+        if folds and not {0, 2} & set(part["split"]):
+            folded = True
+            assigned[part.index] = _divide(_fold(part, folds, seed), np.array([*shares[:2], 0.0]), seed)
+        else:
+            assigned[part.index] = _divide(part, shares, seed)
+    if folds and not folded:
+        raise SpecError(f"data.folds is {folds}, but every source has published parts, which are kept; leave it out")
     return np.asarray(SPLITS)[assigned[codes]]
 
 
@@ -124,21 +141,36 @@ def _divide(units: pd.DataFrame, shares: npt.NDArray[np.float64], seed: int) -> 
     wanted = wanted / wanted.sum() if wanted.sum() > 0 else np.array([1.0, 0.0, 0.0])
     assigned = units["split"].to_numpy(dtype=np.int64, copy=True)
     place = np.flatnonzero(assigned == -1)
-    if not len(place):
-        return assigned
-    left = units.iloc[place]
-    keys = [stable_key(seed, name) for name in left["name"]]
-    order = pd.DataFrame({"stratum": left["stratum"].to_numpy(), "key": keys}).sort_values(["stratum", "key"]).index
-    strata, sizes = left["stratum"].to_numpy()[order], left["size"].to_numpy()[order]
-    choices = [k for k in range(3) if wanted[k] > 0]
+    assigned[place] = _deal(units.iloc[place], wanted, seed)
+    return assigned
+
+
+def _fold(units: pd.DataFrame, folds: int, seed: int) -> pd.DataFrame:
+    """Fix one of ``folds`` parts of what is open as the one to test on."""
+    place = np.flatnonzero(units["split"] == -1)
+    part = _deal(units.iloc[place], np.full(folds, 1 / folds), seed // folds)
+    split = units["split"].to_numpy(dtype=np.int64, copy=True)
+    split[place[part == seed % folds]] = 2
+    return units.assign(split=split)
+
+
+def _deal(units: pd.DataFrame, shares: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.int64]:
+    """Number the part of each group, stratum by stratum; parts without a share get none."""
+    dealt = np.zeros(len(units), dtype=np.int64)
+    if not len(units):
+        return dealt
+    keys = [stable_key(seed, name) for name in units["name"]]
+    order = pd.DataFrame({"stratum": units["stratum"].to_numpy(), "key": keys}).sort_values(["stratum", "key"]).index
+    strata, sizes = units["stratum"].to_numpy()[order], units["size"].to_numpy()[order]
+    choices = [k for k in range(len(shares)) if shares[k] > 0]
     begins = np.flatnonzero(np.append(True, strata[1:] != strata[:-1]))
-    carry = [0.0, 0.0, 0.0]
+    carry = [0.0] * len(shares)
     for begin, end in zip(begins, np.append(begins[1:], len(strata)), strict=True):
         total = sizes[begin:end].sum()
-        deficit = [float(w * total) + c for w, c in zip(wanted, carry, strict=True)]
-        for k, size in zip(place[order[begin:end]].tolist(), sizes[begin:end].tolist(), strict=True):
+        deficit = [float(w * total) + c for w, c in zip(shares, carry, strict=True)]
+        for k, size in zip(order[begin:end].tolist(), sizes[begin:end].tolist(), strict=True):
             best = max(choices, key=lambda c: (round(deficit[c], 9), c))
-            assigned[k] = best
+            dealt[k] = best
             deficit[best] -= size
         carry = deficit
-    return assigned
+    return dealt

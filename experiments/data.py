@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,8 +13,9 @@ from rich.progress import track
 
 import datamodules.phantom
 import datamodules.sources  # noqa: F401
-from datamodules.audit import Entry, check_all, entries_below, entries_of_config, entry_of
+from datamodules.audit import check_all, entries_below, entries_of_config, entry_of
 from datamodules.audit.catalogue import describe, print_list
+from datamodules.audit.opening import Config
 from datamodules.audit.page import write_page
 from datamodules.audit.report import print_report, write_json
 from datamodules.audit.sheet import write_sheet
@@ -94,7 +96,7 @@ def main() -> None:
 
 
 def _check(asked: argparse.Namespace, console: Console) -> int:
-    entries, root, fractions, seed, joint = _entries(asked)
+    config, joint = _entries(asked)
     pages = {p: Path(getattr(asked, p)) for p in ("html", "png", "json") if getattr(asked, p)}
     for option, path in pages.items():
         if not path.parent.is_dir() or path.is_dir():
@@ -105,7 +107,14 @@ def _check(asked: argparse.Namespace, console: Console) -> int:
         return track(rows, words, console=errors, transient=True, disable=not errors.is_terminal)
 
     report = check_all(
-        entries, root, limit=asked.limit, joint=joint, fractions=fractions, seed=seed, progress=progress
+        config.entries,
+        config.root,
+        limit=asked.limit,
+        joint=joint,
+        fractions=config.fractions,
+        seed=config.seed,
+        folds=config.folds,
+        progress=progress,
     )
     print_report(console, report)
     for option, write in (("html", write_page), ("png", write_sheet), ("json", write_json)):
@@ -115,8 +124,8 @@ def _check(asked: argparse.Namespace, console: Console) -> int:
     return report.exit_code(handled_ok=asked.handled_ok)
 
 
-def _entries(asked: argparse.Namespace) -> tuple[list[Entry], Path, tuple[float, ...], int, bool]:
-    """The sources to check, where they lie, the fractions and the seed of the split, and whether they are joined."""
+def _entries(asked: argparse.Namespace) -> tuple[Config, bool]:
+    """The sources to check, where they lie and how they are split, and whether they are joined."""
     if asked.limit < 0:
         raise SpecError(f"--limit must be 0 (all rows) or more, got {asked.limit}")
     if asked.config and asked.source:
@@ -126,7 +135,7 @@ def _entries(asked: argparse.Namespace) -> tuple[list[Entry], Path, tuple[float,
     if not root.is_dir():
         raise SpecError(f"--root '{root}' is not a folder; give the folder that holds the sources' folders")
     if config:
-        return config.entries, root, tuple(config.fractions), config.seed, True
+        return replace(config, root=str(root)), True
     entries = [entry_of(name) for name in asked.source] or entries_below(root)
     if not entries:
         raise SpecError(
@@ -135,4 +144,4 @@ def _entries(asked: argparse.Namespace) -> tuple[list[Entry], Path, tuple[float,
         )
     for entry in entries if asked.source else []:
         entry.own().open(root)  # a source that was named must be there
-    return entries, root, FRACTIONS, 0, False
+    return Config(entries, str(root), 0, FRACTIONS), False

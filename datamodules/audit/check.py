@@ -53,6 +53,7 @@ def check_all(
     joint: bool = False,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
+    folds: int = 0,
     progress: Progress = _silent,
 ) -> Report:
     """Check several sources, and compare them with each other.
@@ -64,9 +65,10 @@ def check_all(
         joint: split them together, as a data module with all of them does; else each alone.
         fractions: shares of the zoo's own split.
         seed: of the zoo's own split.
+        folds: of the zoo's own split of joined sources.
         progress: wraps the rows while they are read.
     """
-    own = _joint(entries, root, fractions, seed) if joint else [None] * len(entries)
+    own = _joint(entries, root, fractions, seed, folds) if joint else [None] * len(entries)
     done = [
         check(e, root, own=o, limit=limit, fractions=fractions, seed=seed, progress=progress)
         for e, o in zip(entries, own, strict=True)
@@ -84,12 +86,12 @@ def check_all(
 
 
 def _joint(
-    entries: Sequence[Entry], root: Path | str | None, fractions: Sequence[float], seed: int
+    entries: Sequence[Entry], root: Path | str | None, fractions: Sequence[float], seed: int, folds: int
 ) -> list[Own | None]:
     sources = [e.own() for e in entries]
     for source in sources:
         source.open(root)
-    return list(own_splits(sources, fractions=fractions, seed=seed))
+    return list(own_splits(sources, fractions=fractions, seed=seed, folds=folds))
 
 
 def check(

@@ -87,13 +87,14 @@ class Config:
     """What a configuration says about data.
 
     Attributes:
-        entries: its sources; root: data.root or ""; seed and fractions: of the split.
+        entries: its sources; root: data.root or ""; seed, fractions and folds: of the split.
     """
 
     entries: list[Entry]
     root: str
     seed: int
     fractions: Sequence[float]
+    folds: int = 0
 
 
 def entries_of_config(path: Path) -> Config:
@@ -115,7 +116,8 @@ def entries_of_config(path: Path) -> Config:
         raise DataError("the configuration lists no data.init_args.sources; give one that fit takes", file=path)
     entries = [_entry(item, path) for item in listed]
     fractions = settings.get("fractions") or FRACTIONS
-    return Config(entries, str(settings.get("root") or ""), int(settings.get("seed") or 0), fractions)
+    seed, folds = int(settings.get("seed") or 0), int(settings.get("folds") or 0)
+    return Config(entries, str(settings.get("root") or ""), seed, fractions, folds)
 
 
 def _entry(item: Any, path: Path) -> Entry:
@@ -142,14 +144,16 @@ def _from_yaml(class_path: str, settings: Mapping[str, Any]) -> Source:
     return made
 
 
-def own_splits(sources: Sequence[Source], *, fractions: Sequence[float] = FRACTIONS, seed: int = 0) -> list[Own]:
+def own_splits(
+    sources: Sequence[Source], *, fractions: Sequence[float] = FRACTIONS, seed: int = 0, folds: int = 0
+) -> list[Own]:
     """Split opened sources as a data module does, jointly.
 
     Returns:
         For each source, where its rows end.
     """
     join = join_sources(sources)
-    splits = assign_splits(join.table, fractions=fractions, seed=seed).tolist()
+    splits = assign_splits(join.table, fractions=fractions, seed=seed, folds=folds).tolist()
     groups = join.table["group"].tolist()
     found = [Own() for _ in sources]
     names = [s.index["id"].astype(str).tolist() for s in sources]

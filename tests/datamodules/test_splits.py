@@ -78,3 +78,50 @@ def test_rounding_is_not_carried_from_one_source_to_another() -> None:
     both = pd.concat([big_groups.assign(source=0), small.assign(source=1, id=[f"q{i}" for i in range(500)])])
     got = assign_splits(both.reset_index(drop=True))[5400:]
     assert {s: int((got == s).sum()) for s in ("train", "val", "test")} == {"train": 350, "val": 75, "test": 75}
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.sampled_from("xyz")), min_size=1, max_size=80),
+    st.integers(2, 6),
+    st.integers(0, 3),
+)
+def test_rounds_of_a_cross_validation_test_each_row_once(
+    rows: list[tuple[int, str]], folds: int, division: int
+) -> None:
+    t = table([f"g{g}" if g else "" for g, _ in rows], [s for _, s in rows])
+    rounds = [assign_splits(t, seed=division * folds + k, folds=folds) for k in range(folds)]
+    assert (sum((r == "test").astype(int) for r in rounds) == 1).all()
+    for got in rounds:
+        t["got"] = got
+        assert (t[t["group"] != ""].groupby("group")["got"].nunique() == 1).all()
+
+
+def test_folds_divide_each_stratum_and_leave_the_shares_of_train_and_val() -> None:
+    t = table([""] * 500, ["a"] * 400 + ["b"] * 100)
+    for seed in range(5):
+        t["got"] = assign_splits(t, seed=seed, folds=5)
+        for stratum, n in (("a", 400), ("b", 100)):
+            counts = t[t["stratum"] == stratum]["got"].value_counts()
+            assert counts["test"] == n / 5
+            assert counts["val"] == pytest.approx(n * 0.8 * 0.15 / 0.85, abs=1)
+    first, again = (set(t["id"][assign_splits(t, seed=s, folds=5) == "test"]) for s in (0, 5))
+    assert first != again  # another division
+
+
+def test_folds_keep_what_a_publisher_fixed() -> None:
+    fixed = table([""] * 100, [""] * 100, ["test"] * 20 + [""] * 80)
+    with pytest.raises(SpecError, match="published parts"):
+        assign_splits(fixed, folds=5)
+    both = pd.concat([fixed.assign(source=0), table([f"h{i}" for i in range(50)], [""] * 50).assign(source=1)])
+    for seed in range(5):
+        got = assign_splits(both, seed=seed, folds=5)
+        assert (got[:20] == "test").all()
+        assert (got[20:100] != "test").all()
+        assert (got[100:] == "test").sum() == 10
+
+
+@pytest.mark.parametrize("folds", [1, -2])
+def test_folds_that_are_none(folds: int) -> None:
+    with pytest.raises(SpecError, match=f"data.folds must be .* got {folds}"):
+        assign_splits(table([""] * 9, [""] * 9), folds=folds)
