@@ -15,17 +15,18 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from datamodules.choice import choose_modalities, choose_processors, choose_tasks
 from datamodules.dataset import JoinedDataset
 from datamodules.generated import GeneratedModality, GeneratedRows
 from datamodules.holdings import Holdings
 from datamodules.index import StoredSamples, fingerprint, read_state, rows_of_split, write_index
 from datamodules.join import Join, join_sources, unique_names
 from datamodules.overview import look_over
-from datamodules.processor import PROCESSORS, Processor
-from datamodules.source import RawModality, RawTask, Source
+from datamodules.processor import Processor
+from datamodules.source import Source
 from datamodules.splits import FRACTIONS, SPLITS, assign_splits
 from datamodules.state import from_plain, get_state, set_state, to_plain
-from datamodules.targets import TargetCodec, merge_tasks
+from datamodules.targets import TargetCodec
 from datamodules.values import RawValues
 from zoo.contract import TaskSpec, empty_target
 from zoo.errors import DataError, SpecError, unknown_name
@@ -128,11 +129,13 @@ class Pipeline:
             return
         for source in self.sources:
             source.open(root, download=download)
-        self.raw_modalities = self._choose_modalities(modalities, kind)
+        self.raw_modalities = choose_modalities(self.sources, self.made_modalities, modalities, kind)
         self.source_simulated = self.simulated_with(list(self.raw_modalities))
-        self.raw_tasks = self._choose_tasks(tasks)
+        self.raw_tasks = choose_tasks(self.sources, self.made_modalities, self.raw_modalities, tasks)
         self.join: Join | StoredSamples = join_sources(self.sources)
-        self.processors = self._make_processors(dict(processors or {}))
+        self.processors = choose_processors(
+            self.sources, self.made_modalities, self.raw_modalities, dict(processors or {})
+        )
         self._tell_image_sizes()
         self._make_dataset(max_answers)
         self.holdings = self._look_over(skip=on_error == "skip")
@@ -193,7 +196,7 @@ class Pipeline:
             source.skipped = dict(left_out)
         self.raw_modalities = from_plain(state["modalities"])
         self.raw_tasks = from_plain(state["tasks"])
-        self.processors = self._make_processors(given)
+        self.processors = choose_processors(self.sources, self.made_modalities, self.raw_modalities, given)
         for name, processor in self.processors.items():
             set_state(processor, state["processors"][name])
         self._tell_image_sizes()
@@ -289,86 +292,6 @@ class Pipeline:
         self.holdings = Holdings(present, labelled, self.holdings.skipped)
         kept = self.holdings.kept
         self.rows = {s: r[kept[r]] for s, r in self.rows.items()}
-
-    # -- what is asked for ---------------------------------------------------------------------------------
-
-    def _choose_modalities(self, wanted: Sequence[str] | None, kind: str) -> dict[str, RawModality]:
-        known: dict[str, RawModality] = {}
-        for source in self.sources:
-            for modality in source.card.modalities:
-                same = known.setdefault(modality.name, modality)
-                if same.kind != modality.kind:
-                    raise SpecError(
-                        f"modality '{modality.name}' is '{modality.kind}' in {source.name} and '{same.kind}' "
-                        "elsewhere"
-                    )
-        for name, made in self.made_modalities.items():
-            for read in made.reads:
-                if read not in known:
-                    raise unknown_name(f"modality that data.generated['{name}'] reads", read, known)
-            if name in known:
-                raise SpecError(f"data.generated['{name}'] has the name of a modality of the sources; rename it")
-            known[name] = made.raw(name)
-        if kind:
-            known = {n: m for n, m in known.items() if m.kind == kind}
-            if not known:
-                raise SpecError(
-                    f"no source has a modality of kind '{kind}'; take the data module of another modality"
-                )
-        for name in wanted or []:
-            if name not in known:
-                raise unknown_name("modality", name, known)
-        return {n: m for n, m in known.items() if wanted is None or n in wanted}
-
-    def _choose_tasks(self, wanted: Sequence[str] | None) -> dict[str, RawTask]:
-        said: dict[str, list[tuple[RawTask, Sequence[str]]]] = {}
-        for source in self.sources:
-            own = [m.name for m in source.card.modalities]
-            for task in source.card.tasks:
-                said.setdefault(task.name, []).append((task, own))
-        for name in wanted or []:
-            if name not in said:
-                raise unknown_name("task (no source labels it)", name, said)
-        merged = {n: self._with_generated(merge_tasks(t)) for n, t in said.items() if wanted is None or n in wanted}
-        usable = {}
-        for name, task in merged.items():
-            informs = tuple(m for m in task.modalities if m in self.raw_modalities)
-            if informs and (not task.reads or task.reads in self.raw_modalities):
-                usable[name] = RawTask(task.name, task.kind, task.classes, informs, task.reads, task.unit)
-            elif wanted is not None:
-                raise SpecError(
-                    f"task '{name}' needs one of the modalities {task.modalities}"
-                    + (f" and always '{task.reads}'" if task.reads else "")
-                    + f", but only {tuple(self.raw_modalities)} are kept"
-                )
-        if not usable:
-            raise SpecError(f"no task can be learned from the modalities {tuple(self.raw_modalities)}")
-        return usable
-
-    def _with_generated(self, task: RawTask) -> RawTask:
-        """The task, informed by every generated modality that is made of one that informs it."""
-        informs = list(task.modalities)
-        for name, made in self.made_modalities.items():
-            informs += [name] if any(m in informs for m in made.reads) else []
-        return replace(task, modalities=tuple(informs))
-
-    def _make_processors(self, given: dict[str, Processor]) -> dict[str, Processor]:
-        kinds = {m.kind for m in self.raw_modalities.values()}
-        known = {m.name for s in self.sources for m in s.card.modalities} | set(self.made_modalities)
-        made = {}
-        for key, processor in given.items():
-            if key not in known and key not in PROCESSORS:
-                raise unknown_name("modality or kind under data.processors", key, {*known, *kinds})
-            if key in self.raw_modalities and processor.kind != self.raw_modalities[key].kind:
-                raise SpecError(
-                    f"processor '{type(processor).__name__}' takes '{processor.kind}', but modality '{key}' is of "
-                    f"kind '{self.raw_modalities[key].kind}'"
-                )
-        for name, raw in self.raw_modalities.items():
-            own = self.made_modalities[name].processor() if name in self.made_modalities else None
-            chosen = given.get(name) or own or given.get(raw.kind)
-            made[name] = copy.deepcopy(chosen) if chosen is not None else PROCESSORS.get(raw.kind)()
-        return made
 
     # -- splitting, fitting ----------------------------------------------------------------------------------
 
