@@ -121,6 +121,7 @@ def test_every_setting_is_compared_and_the_tables_of_the_paper_are_printed(
         ("fusion", "separate"), ("image", "masked"), ("tabular", "masked"),
     }  # fmt: skip
     assert "the generator was told the label" in " ".join(result.summary)
+    assert "AttributeJudge scores all" in " ".join(result.summary)  # both measure pictures alike
     with (tmp_path / "out" / "differences.csv").open() as file:
         pairs = {(r["setting"], r["against"]) for r in csv.DictReader(file)}
     assert ("fusion+records", "fusion") in pairs
