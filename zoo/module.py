@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from zoo.combine import combine_streams
-from zoo.contract import MODALITY_KINDS, Batch, ModalitySpec, Output, TaskSpec, Tokens, by_name
-from zoo.encoders import ENCODERS, default_encoder
+from zoo.contract import Batch, ModalitySpec, Output, TaskSpec, Tokens, by_name
 from zoo.encoders.base import Encoder
+from zoo.encoders.choice import make_encoders, sharing_groups
 from zoo.errors import SpecError, unknown_name
 from zoo.evaluation import Collector, Evaluated, score, skill
 from zoo.fusion import ConcatFusion
@@ -135,7 +135,10 @@ class MultitaskModule(L.LightningModule):
         self.warmup = warmup
         self.modality_dropout = modality_dropout
         self._check_tasks()
-        self.encoders = self._make_encoders(encoders or {}, shared or [])
+        self._group = sharing_groups(self.modalities, shared or [])
+        made = make_encoders(self.modalities, encoders or {}, self._group)
+        self.marks = nn.ParameterDict({m: nn.Parameter(torch.zeros(made[g].dim)) for m, g in self._group.items()})
+        self.encoders = nn.ModuleDict(made)
         dims = {m: self._encoder(m).dim for m in self.modalities}
         self.fusion = fusion(dims)
         if not isinstance(self.fusion, Fusion):
@@ -176,41 +179,6 @@ class MultitaskModule(L.LightningModule):
             for m in (*task.modalities, *([task.reads] if task.reads else [])):
                 if m not in self.modalities:
                     raise unknown_name(f"modality of task '{task.name}'", m, self.modalities)
-
-    def _make_encoders(
-        self, given: dict[str, Callable[[ModalitySpec], Encoder]], shared: list[list[str]]
-    ) -> nn.ModuleDict:
-        kinds = {spec.kind for spec in self.modalities.values()}
-        for key in given:
-            if key not in self.modalities and key not in MODALITY_KINDS:
-                error = unknown_name("modality or kind under model.encoders", key, {*self.modalities, *kinds})
-                warnings.warn(f"{error}; its encoder is not used", stacklevel=3)
-        self._group: dict[str, str] = {}
-        for number, group in enumerate(shared):
-            names = [m for m in group if m in self.modalities]
-            specs = [self.modalities[m] for m in names]
-            if len({(s.kind, s.shape) for s in specs}) > 1:
-                raise SpecError(
-                    f"the modalities {names} cannot share an encoder: kinds and shapes differ: "
-                    f"{[(s.kind, s.shape) for s in specs]}"
-                )
-            self._group.update(dict.fromkeys(names, f"shared-{number}") if len(names) > 1 else {})
-        made: dict[str, Encoder] = {}
-        for name, spec in self.modalities.items():
-            factory: Callable[[ModalitySpec], Encoder] | None = (
-                given.get(name) or given.get(spec.kind) or default_encoder(spec.kind)
-            )
-            if factory is None:
-                raise SpecError(
-                    f"modality '{name}' of kind '{spec.kind}' has no encoder; add model.encoders.{name} or "
-                    f"model.encoders.{spec.kind}; encoders: {ENCODERS.names()}; kinds here: {sorted(kinds)}"
-                )
-            key = self._group.get(name, name)
-            if key not in made:
-                made[key] = factory(spec)
-        widths = {key: encoder.dim for key, encoder in made.items()}
-        self.marks = nn.ParameterDict({m: nn.Parameter(torch.zeros(widths[g])) for m, g in self._group.items()})
-        return nn.ModuleDict(made)
 
     def _encoder(self, modality: str) -> Encoder:
         return self.encoders[self._group.get(modality, modality)]  # type: ignore[return-value]

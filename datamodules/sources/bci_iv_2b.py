@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
+from datamodules.whitening import euclidean_alignment
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
 
@@ -29,6 +30,9 @@ class BCIIV2b(Source):
             sfreq in Hz and channels.
         group_by: what never crosses a split: "subject" (the test split holds unseen subjects), "session" (one
             recording of a subject), or "none".
+        align: whiten each session by the mean covariance of its trials (Euclidean alignment; the unit is then "sd"),
+            which makes subjects and days alike. No label is used, but all trials of a session are: they must have
+            been recorded before the first is classified.
 
     Raises:
         SpecError: ``group_by`` is none of these.
@@ -40,14 +44,15 @@ class BCIIV2b(Source):
         folder: str = "bci_iv_2b",
         file: str = "bci4_2b_100hz_int16.npz",
         group_by: Literal["subject", "session", "none"] = "subject",
+        align: bool = False,
     ) -> None:
         super().__init__(folder=folder)
         if group_by not in GROUPINGS:
             raise SpecError(f"BCIIV2b: group_by is {group_by!r}; allowed: {GROUPINGS}")
-        self.file, self.group_by = file, group_by
+        self.file, self.group_by, self.align = file, group_by, align
         self.card = SourceCard(
             title="BCI Competition IV data set 2b (Graz), derived: epoched, 100 Hz",
-            modalities=(RawModality("eeg", "signal", "uV", 100.0, ("C3", "Cz", "C4")),),
+            modalities=(RawModality("eeg", "signal", "sd" if align else "uV", 100.0, ("C3", "Cz", "C4")),),
             tasks=(RawTask("motor_imagery", "classification", CLASSES, ("eeg",)),),
             licence="not stated for the recordings (the repository they were taken from: MIT)",
             access="open",
@@ -61,6 +66,7 @@ class BCIIV2b(Source):
         )
         self._arrays: dict[str, npt.NDArray[Any]] = {}
         self._names: dict[str, tuple[str, ...]] = {}
+        self._alignments: dict[int, npt.NDArray[np.float64]] = {}
 
     def _index(self) -> pd.DataFrame:
         path = self.path / self.file
@@ -88,14 +94,22 @@ class BCIIV2b(Source):
         self._names = {name: tuple(sorted(set(values))) for name, values in names.items()}
         for name, values in names.items():
             table[f"{name}_code"] = pd.Categorical(values, categories=list(self._names[name])).codes.astype(int)
+        if self.align:
+            self._alignments = self._whiten(table["session_code"].to_numpy())
         table["subject"] = ""
         table["group"] = names.get(self.group_by, "")
         table["stratum"] = [CLASSES[k] for k in arrays["y"]]
         table["split"] = ""
         return table
 
+    def _whiten(self, sessions: npt.NDArray[np.int64]) -> dict[int, npt.NDArray[np.float64]]:
+        """The matrix (C, C) of each session, from its trials that are finite; ``read`` refuses the others."""
+        x = self._arrays["x"] * np.float64(self._arrays["scale"])
+        finite = np.isfinite(x).all(axis=(1, 2))
+        return {int(k): euclidean_alignment(x[(sessions == k) & finite]) for k in np.unique(sessions[finite])}
+
     def read(self, row: int) -> Sample:
-        """Read one trial: EEG (C, T) in uV, its label, and the codes of subject and session."""
+        """Read one trial: EEG (C, T) in uV, or whitened, its label, and the codes of subject and session."""
         sample = self.peek(row)
         trial = int(self.index["trial"].to_numpy()[row])
         signal = self._arrays["x"][trial].astype(np.float32) * np.float32(self._arrays["scale"])
@@ -106,6 +120,8 @@ class BCIIV2b(Source):
                 file=self.path / self.file,
                 row=sample.id,
             )
+        if self.align:
+            signal = (self._alignments[sample.groups["session"]] @ signal).astype(np.float32)
         sample.inputs["eeg"] = signal
         return sample
 

@@ -304,7 +304,9 @@ def _sentences(scored: Scored, pairs: list[dict[str, Any]], settings: Sequence[S
     for judge, by_seed in scored.judged.items():
         given = [x for scores in by_seed.values() for x in scores.values() if math.isfinite(x)]
         if len(given) > 1 and len(set(given)) == 1:
-            lines.append(f"{judge} scores all {len(given)} alike ({given[0]:g}): it tells nothing of gain by alignment.")
+            lines.append(
+                f"{judge} scores all {len(given)} alike ({given[0]:g}): it tells nothing of gain by alignment."
+            )
     if ran.failed:
         lines += [f"failed: {describe(c)}: {why.splitlines()[0]}" for c, why in ran.failed.items()]
     if ran.left:

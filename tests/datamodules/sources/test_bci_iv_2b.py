@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from datamodules.sources.bci_iv_2b import BCIIV2b
+from datamodules.whitening import euclidean_alignment
 from zoo.errors import DataError, SpecError
 
 write = runpy.run_path(str(Path(__file__).parents[2] / "data" / "bci_iv_2b.py"))["write"]
@@ -21,7 +22,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def opened(root: Path, **arguments: str) -> BCIIV2b:
+def opened(root: Path, **arguments: str | bool) -> BCIIV2b:
     source = BCIIV2b(**arguments)  # type: ignore[arg-type]
     source.open(root)
     return source
@@ -49,6 +50,33 @@ def test_rows(folder):
     assert sample.groups == {"subject": 0, "session": 0}
     peeked = source.peek(0)
     assert (peeked.inputs, peeked.targets, peeked.groups) == ({"eeg": None}, sample.targets, sample.groups)
+
+
+def test_alignment_whitens_each_session_by_its_own_trials(folder):
+    source = opened(folder, align=True)
+    assert source.card.modalities[0].unit == "sd"
+    trials = [source.read(row) for row in range(len(source))]
+    for session in {s.groups["session"] for s in trials}:
+        x = np.stack([np.asarray(s.inputs["eeg"], dtype=float) for s in trials if s.groups["session"] == session])
+        covariance = np.einsum("nct,ndt->cd", x, x) / (len(x) * x.shape[-1])
+        np.testing.assert_allclose(covariance, np.eye(3), atol=1e-4)
+    plain = opened(folder)
+    rows = [r for r, s in enumerate(trials) if s.groups["session"] == 0]
+    raw = np.stack([np.asarray(plain.read(r).inputs["eeg"], dtype=float) for r in rows])
+    np.testing.assert_allclose(trials[rows[0]].inputs["eeg"], euclidean_alignment(raw) @ raw[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_broken_trial_is_refused_and_does_not_spoil_the_session(folder):
+    with np.load(folder / "bci_iv_2b" / FILE) as archive:
+        x = archive["x"].astype(np.float32)
+    x[0, 1, 5] = np.nan
+    rewrite(folder, x=x)
+    source = opened(folder, align=True)
+    broken = source.index["trial"].tolist().index(0)
+    with pytest.raises(DataError, match="not finite"):
+        source.read(broken)
+    others = [r for r in range(len(source)) if r != broken]
+    assert all(np.isfinite(source.read(r).inputs["eeg"]).all() for r in others)
 
 
 def test_card_follows_the_file(folder):

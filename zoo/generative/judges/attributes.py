@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.errors import SpecError
-from zoo.generative.captioners.appearance import Thresholds, measure
+from zoo.generative.captioners.appearance import Thresholds
+from zoo.generative.captioners.features import measure_once
 from zoo.generative.judges.base import (
     JUDGES,
     MANY,
@@ -154,7 +155,7 @@ class AttributeJudge(Judge):
 
 def _measures(image: npt.NDArray[np.uint8]) -> dict[str, float]:
     """Measure a picture, with light and dark brown together as ``brown``."""
-    found = measure(image)
+    found = measure_once(image)
     return {**found, "brown": found["light_brown"] + found["dark_brown"]}
 
 
