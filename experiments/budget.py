@@ -16,9 +16,10 @@ def seconds_of(text: str) -> float:
     5400.0
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if not parts or "".join(n + u for n, u in parts) != text:
+    seconds = sum(float(number) * SECONDS[unit or "s"] for number, unit in parts)
+    if "".join(n + u for n, u in parts) != text or not seconds:
         raise argparse.ArgumentTypeError(f"'{text}' is no time; give such as 90s, 20m, 1h30m")
-    return sum(float(number) * SECONDS[unit or "s"] for number, unit in parts)
+    return seconds
 
 
 class Budget:

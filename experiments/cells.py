@@ -149,10 +149,31 @@ def load_cell(study: Study, cell: Cell, folder: Path) -> Finished | None:
         info = json.loads((path / "cell.json").read_text())
         predicted = {p.name.removesuffix(".json"): _load(p) for p in sorted(path.glob("*.json")) if p.stem != "cell"}
     except Exception as error:  # safetensors and JSON raise kinds of their own
-        raise DataError(
-            f"a finished cell cannot be read ({error}); delete its folder and run again", file=path
-        ) from error
+        raise _broken(path, error) from error
     return Finished(cell, path, info, predicted)
+
+
+def known_costs(study: Study, folder: Path) -> list[tuple[Cell, float]]:
+    """Every finished cell of this configuration below ``folder``, and the seconds that it took.
+
+    Raises:
+        DataError: the folder of a cell is broken.
+    """
+    found = []
+    for path in sorted(folder.glob("*/cell.json")):
+        try:
+            info = json.loads(path.read_text())
+            cell = Cell(**{k: tuple(v) if isinstance(v, list) else v for k, v in info["cell"].items()})
+            seconds = float(info["seconds"])
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise _broken(path.parent, error) from error
+        if cell.key(study) == path.parent.name:
+            found.append((cell, seconds))
+    return found
+
+
+def _broken(path: Path, error: Exception) -> DataError:
+    return DataError(f"a finished cell cannot be read ({error}); delete its folder and run again", file=path)
 
 
 def _train(study: Study, cell: Cell, view: DataView, folder: Path) -> tuple[dict[str, Any], dict[str, Predicted]]:

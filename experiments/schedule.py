@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from experiments.budget import Budget
-from experiments.cells import Cell, Finished, load_cell, run_cell, view_of
+from experiments.cells import Cell, Finished, known_costs, load_cell, run_cell, view_of
 from experiments.cli import quiet_libraries
 from experiments.study import Study
 from zoo.encoders.feature_store import VARIABLE
@@ -70,9 +70,10 @@ def run_cells(
     waiting, ran.left = ran.left, []
     number = min(jobs or max(1, (os.cpu_count() or 1) // max(study.threads, 1)), max(len(waiting), 1))
     costs = _Costs(study)
-    if budget.seconds:  # counted at once: later the data in memory may be those of another seed
-        costs.count([*ran.finished, *waiting])
-    costs.learn(ran.finished.values())
+    if budget.seconds and waiting:  # counted at once: later the data in memory may be those of another seed
+        known = known_costs(study, folder)  # those of other commands too
+        costs.count([*(c for c, _ in known), *waiting])
+        costs.learn(known)
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
@@ -235,7 +236,7 @@ class _Run:
         self.tick()
         ran.finished[finished.cell] = finished
         ran.fresh += 1
-        self.costs.learn([finished])
+        self.costs.learn([(finished.cell, float(finished.info["seconds"]))])
 
     def failed(self, cell: Cell, ran: Ran, problem: str) -> None:
         """Take note of a cell that failed."""
@@ -271,9 +272,9 @@ class _Costs:
         for cell in cells:
             self._visits(cell)
 
-    def learn(self, finished: Any) -> None:
-        """Take note of what cells took."""
-        self._seen += [(f.cell, float(f.info["seconds"])) for f in finished]
+    def learn(self, took: Iterable[tuple[Cell, float]]) -> None:
+        """Take note of the seconds that cells took."""
+        self._seen += took
 
     def expected(self, cell: Cell) -> float:
         """Seconds that ``cell`` is expected to take; 0 where nothing like it has finished."""

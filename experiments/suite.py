@@ -58,12 +58,12 @@ def parts(study: Study, group: str, task: str) -> list[Part]:
     classes = str(min(4, wide.get(task, 6) - 2))
     several = any(len(t.modalities or pipe.modality_specs) > 1 for t in data.task_specs)
     return [
-        Part("table1", 0.5, []),
-        Part("robustness", 0.12, []),
-        Part("ood", 0.12, ["--group", group] if group else None, "no source has a group column to hold out"),
+        Part("table1", 0.4, []),
+        Part("robustness", 0.1, []),
+        Part("ood", 0.18, ["--group", group] if group else None, "no source has a group column to hold out"),
         Part(
             "fewshot",
-            0.08,
+            0.14,
             ["--task", task, "--hold-out-classes", classes] if task else None,
             "no task has four classes or more",
         ),
@@ -96,8 +96,8 @@ def main() -> None:
         arguments = [*rest, *part.arguments, "--out", str(out / part.command), "--cells", str(out / "cells")]
         arguments += ["--seeds", *map(str, options.seeds), "--resamples", str(options.resamples)]
         if options.budget:
-            left = max(budget.left - RESERVE * options.budget, 1.0)
-            arguments += ["--budget", f"{left * part.share / total:.0f}s"]
+            share = (budget.left - RESERVE * options.budget) * part.share / total
+            arguments += ["--budget", f"{max(share, 1.0):.0f}s"]
         if options.jobs:
             arguments += ["--jobs", str(options.jobs)]
         total -= part.share

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from experiments import suite
+from experiments.budget import seconds_of
+from experiments.cells import Cell, known_costs
 from experiments.study import Study
+from zoo.errors import DataError
 from zoo.results import load_result
 
 CONFIG = """
@@ -75,3 +80,31 @@ def test_everything_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 def test_a_wrong_part_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "name a configuration" in suite.run_part("table1", [])
     assert sys.argv[1:2] != ["table1"]
+
+
+def test_each_part_has_a_budget_even_where_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, float] = {}
+
+    def record(command: str, arguments: list[str]) -> str:
+        if "--budget" in arguments:
+            given[command] = seconds_of(arguments[arguments.index("--budget") + 1])
+        return ""
+
+    monkeypatch.setattr(suite, "run_part", record)
+    monkeypatch.setattr(sys, "argv", ["run.py", "suite", *config(tmp_path, COHORT), "--budget", "1s"])
+    suite.main()
+    assert given == dict.fromkeys(("table1", "robustness", "ood", "fewshot", "ablate"), 1.0)  # 0 would be no budget
+
+
+def test_a_budget_reckons_with_what_other_commands_have_trained(tmp_path: Path) -> None:
+    study = Study.parse(config(tmp_path, COHORT))
+    other = Study.parse([*config(tmp_path, COHORT), "--model.learning_rate", "0.5"])
+    cell = Cell("network", 3, ("disease",), holdout=("organ", "lung"))
+    for each, seconds in ((study, 5.5), (other, 7.0)):
+        path = tmp_path / "cells" / cell.key(each)
+        path.mkdir(parents=True)
+        (path / "cell.json").write_text(json.dumps({"seconds": seconds, "cell": asdict(cell)}))
+    assert known_costs(study, tmp_path / "cells") == [(cell, 5.5)]
+    (path / "cell.json").write_text("{")
+    with pytest.raises(DataError, match="delete its folder"):
+        known_costs(study, tmp_path / "cells")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import csv
 import json
@@ -141,5 +142,8 @@ def test_wrong_options_say_what_to_do(tmp_path: Path, config: Path) -> None:
 
 def test_budgets() -> None:
     assert [seconds_of(t) for t in ("90s", "20m", "1.5h", "1h30m", "7")] == [90, 1200, 5400, 5400, 7]
+    for none in ("0s", "0", "soon", "5x", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match="is no time"):
+            seconds_of(none)
     assert Budget().left == float("inf")
     assert Budget(100.0).left <= 100
