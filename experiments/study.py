@@ -24,6 +24,7 @@ from experiments.budget import seconds_of
 from experiments.cli import ZooCLI, ZooParser, quiet_libraries, wandb_offline_without_key
 from zoo.errors import SpecError, unknown_name
 from zoo.module import MultitaskModule
+from zoo.results import joint_word
 
 TRAINER = ("max_epochs", "max_steps", "gradient_clip_val", "accelerator", "precision", "check_val_every_n_epoch")
 """Options of the trainer that trainings of a study take over; each runs on one device."""
@@ -135,6 +136,10 @@ class Study:
             _ = made.pipeline
             self._prepared = (key, made)
         return self._prepared[1]
+
+    def word(self) -> str:
+        """Whether the data are "real", "simulated" or "mixed", for a result that nothing was measured for yet."""
+        return joint_word(["simulated" if s else "real" for s in self.data().pipeline.source_simulated])
 
     def forget(self) -> None:
         """Let go of prepared data."""

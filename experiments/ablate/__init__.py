@@ -292,12 +292,12 @@ def main() -> None:
         tables += _variants(ablation, variants)
     if trainings.left:
         ablation.notes.append(f"The budget left {len(trainings.left)} trainings out; run again to continue.")
-    words = [str(r["data"]) for t in tables for r in t.rows] or ["real"]
+    words = [str(r["data"]) for t in tables for r in t.rows]
     result = Result(
         "ablate",
         f"Ablation of modalities: {study.name}",
         study.name,
-        joint_word(words),
+        joint_word(words) if words else study.word(),
         [*said, *ablation.notes],
         tables,
         figures_of(ablation, tables),

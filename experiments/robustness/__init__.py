@@ -244,7 +244,7 @@ class _Found:
             "robustness",
             f"Robustness, calibration and subgroups of {study.name}",
             config=study.name,
-            data=joint_word(words) if words else "real",
+            data=joint_word(words) if words else study.word(),
             summary=self._summary(tables, rows, ran),
             tables=[t for t in tables if t.rows],
             figures=figures,

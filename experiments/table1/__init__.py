@@ -147,7 +147,8 @@ def make_result(
 ) -> Result:
     """Put the table and what it says into a Result."""
     result = Result("table1", f"Table 1 on {study.name}", config=study.name, seeds=list(seeds))
-    result.data = joint_word([e.data for e in entries.values() if e.estimate] or ["real"])
+    words = [e.data for e in entries.values() if e.estimate]
+    result.data = joint_word(words) if words else study.word()
     result.summary = summary(rows, entries, ran)
     result.tables = [_long_table(entries), _pipelines(ran)]
     return result

@@ -45,7 +45,9 @@ def config(folder: Path, source: str) -> list[str]:
 
 
 def test_what_fits_a_configuration_is_run(tmp_path: Path) -> None:
-    found = {p.command: p for p in suite.parts(Study.parse(config(tmp_path, COHORT)), "", "")}
+    study = Study.parse(config(tmp_path, COHORT))
+    assert study.word() == "simulated"
+    found = {p.command: p for p in suite.parts(study, "", "")}
     assert found["ood"].arguments == ["--group", "organ"]
     assert found["fewshot"].arguments == ["--task", "disease", "--hold-out-classes", "2"]
     assert found["ablate"].arguments == []
@@ -53,7 +55,9 @@ def test_what_fits_a_configuration_is_run(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
-    found = {p.command: p for p in suite.parts(Study.parse(config(tmp_path, WISCONSIN)), "", "")}
+    study = Study.parse(config(tmp_path, WISCONSIN))
+    assert study.word() == "real"
+    found = {p.command: p for p in suite.parts(study, "", "")}
     left = {c: p.why for c, p in found.items() if p.arguments is None}
     assert left == {
         "ood": "no source has a group column to hold out",
