@@ -48,8 +48,8 @@ def run_cells(
 ) -> Ran:
     """Run cells, or read those that are finished.
 
-    A cell is begun while the budget lasts for what it is expected to take, as learned from finished ones; one that is
-    begun is finished. With one process the cells run here.
+    A cell is begun while the budget lasts for what it is expected to take, as learned from finished ones, and the
+    first where none is finished while any budget is left; one that is begun is finished. With one process the cells run here.
 
     Args:
         study: the configuration.
@@ -79,7 +79,7 @@ def run_cells(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     ) as bar:
         line = bar.add_task("trainings", total=len(waiting) + len(ran.finished), completed=len(ran.finished))
-        run = _Run(study, folder, budget, number, costs, lambda: bar.advance(line))
+        run = _Run(study, folder, budget, number, costs, lambda: bar.advance(line), bool(ran.finished))
         with _shared_features(folder / "features"):
             (_here if number == 1 else _spread)(waiting, ran, run)
     for cell, problem in ran.failed.items():
@@ -224,12 +224,14 @@ class _Run:
     processes: int
     costs: _Costs
     tick: Any
+    begun: bool  # or finished before
 
     def too_long(self, cell: Cell) -> bool:
-        """Whether the budget does not last for a cell."""
-        if not self.budget.seconds:
-            return False
-        return self.budget.left <= 0 or self.costs.expected(cell) > self.budget.left
+        """Whether the budget does not last for a cell; the first is begun all the same, to have one to show."""
+        if self.budget.seconds and self.budget.left <= 0:
+            return True
+        first, self.begun = not self.begun, True
+        return bool(self.budget.seconds) and not first and self.costs.expected(cell) > self.budget.left
 
     def done(self, finished: Finished, ran: Ran) -> None:
         """Take note of a cell that finished."""

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from experiments import suite
-from experiments.budget import seconds_of
+from experiments.budget import Budget, seconds_of
 from experiments.cells import Cell, known_costs
+from experiments.schedule import _Run
 from experiments.study import Study
 from zoo.errors import DataError
 from zoo.results import load_result
@@ -112,3 +113,20 @@ def test_a_budget_reckons_with_what_other_commands_have_trained(tmp_path: Path) 
     (path / "cell.json").write_text("{")
     with pytest.raises(DataError, match="delete its folder"):
         known_costs(study, tmp_path / "cells")
+
+
+def test_the_first_training_is_begun_and_others_where_they_fit(tmp_path: Path) -> None:
+    class Costs:
+        def expected(self, cell: Cell) -> float:
+            return 60.0 if cell.seed else 600.0
+
+    def run(budget: float, begun: bool) -> _Run:
+        study = Study.parse(config(tmp_path, COHORT))
+        return _Run(study, tmp_path, Budget(budget), 1, Costs(), None, begun)  # type: ignore[arg-type]
+
+    long, short = Cell("network", 0), Cell("network", 1)
+    asked = run(100.0, False)
+    assert [asked.too_long(c) for c in (long, long, short)] == [False, True, False]
+    assert run(100.0, True).too_long(long)
+    assert run(1e-9, False).too_long(short)
+    assert not run(0.0, True).too_long(long)  # no budget
