@@ -49,7 +49,8 @@ def run_cells(
     """Run cells, or read those that are finished.
 
     A cell is begun while the budget lasts for what it is expected to take, as learned from finished ones, and the
-    first where none is finished while any budget is left; one that is begun is finished. With one process the cells run here.
+    first where none is finished while any budget is left; one that is begun is finished. With one process the cells
+    run here.
 
     Args:
         study: the configuration.
