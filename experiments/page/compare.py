@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 from experiments.page import drawing
 from zoo.results import Column, Figure, Result, Series, Table, joint_word
+
+GLANCE = 100
+"""Letters of a finding in the overview; the run's own part has all of it."""
 
 
 @dataclass
@@ -48,7 +52,7 @@ def overview(results: Sequence[Result], names: Sequence[str]) -> Table:
             "run": name, "command": r.command, "title": r.title, "config": r.config, "data": r.data,
             "seeds": ", ".join(map(str, r.seeds)), "tables": len(r.tables), "figures": len(r.figures),
             "seconds": r.seconds or None, "created": r.created.replace("T", " "),
-            "finding": r.summary[0] if r.summary else None,
+            "finding": textwrap.shorten(r.summary[0], GLANCE, placeholder=" ...") if r.summary else None,
         }
         for r, name in zip(results, names, strict=True)
     ]  # fmt: skip
