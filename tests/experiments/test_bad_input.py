@@ -182,9 +182,9 @@ def test_an_encoder_that_does_not_fit_its_kind() -> None:
 
 
 def test_a_modality_with_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    import zoo.module
+    import zoo.encoders.choice
 
-    monkeypatch.setattr(zoo.module, "default_encoder", lambda kind: None)
+    monkeypatch.setattr(zoo.encoders.choice, "default_encoder", lambda kind: None)
     with pytest.raises(SpecError, match=r"modality 'ct' of kind 'image' has no encoder; add model.encoders.ct"):
         MultitaskModule(*specs())
 
