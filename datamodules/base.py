@@ -24,6 +24,9 @@ from datamodules.transforms import BatchTransforms
 from zoo.contract import Batch, ModalitySpec, TaskSpec, collate
 from zoo.errors import SpecError, unknown_name
 
+EXAMPLES = 5000
+"""Training rows of a task that a model is shown at most, to look others up in them."""
+
 
 class BaseDataModule(L.LightningDataModule):
     """Serve packed batches of one or several sources.
@@ -194,6 +197,26 @@ class BaseDataModule(L.LightningDataModule):
             counts = torch.bincount(codes[codes >= 0], minlength=spec.num_outputs)
             self._class_counts[task] = counts.float()
         return self._class_counts[task]
+
+    def examples(self, task: str, modality: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """The training rows of a task that have ``modality``: its values (M, ...) and the targets (M, ...).
+
+        At most EXAMPLES of them, evenly spaced.
+
+        Raises:
+            SpecError: there is none.
+        """
+        holdings, rows = self.pipeline.holdings, np.asarray(self.pipeline.rows["train"])
+        rows = rows[holdings.labelled[task][rows] & holdings.present[modality][rows]]
+        if not len(rows):
+            raise SpecError(f"no training row of task '{task}' has the modality '{modality}'")
+        if len(rows) > EXAMPLES:
+            rows = rows[np.linspace(0, len(rows) - 1, EXAMPLES).round().astype(np.int64)]
+        samples = [self.pipeline.dataset.processed(int(r)) for r in rows]
+        return (
+            torch.stack([s.inputs[modality] for s in samples]),
+            torch.stack([s.targets[task] for s in samples]),
+        )
 
     def setup(self, stage: str) -> None:
         """Build the pipeline, and print what there is to learn from."""

@@ -170,11 +170,13 @@ class Tokens:
         values: (N, L, D) token embeddings.
         mask: (N, L) bool, True where the token is real.
         pooled: (N, D) one vector a row.
+        codes: (N, L) what the encoder read, for a head that looks its rows up; None where nothing was kept.
     """
 
     values: Tensor
     mask: Tensor
     pooled: Tensor
+    codes: Tensor | None = None
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -79,6 +79,8 @@ class MultitaskModule(L.LightningModule):
         head_dropout: dropout in the heads.
         modality_dropout: probability with which a training row loses a modality that it has, as long as one
             is left and no task reads it.
+        templates: training chains that the head of a structure task models a chain on (see TemplateReader); they are
+            stored with the weights. 0 for none.
         losses: task -> loss that it takes in the place of its own, such as BalancedSoftmax; for classification and
             vqa. The class counts are those of the training split, which the data module is asked for.
         refinement: a second stage in the last epochs, with parts frozen and losses of its own.
@@ -116,6 +118,7 @@ class MultitaskModule(L.LightningModule):
         head_hidden: int = 0,
         head_dropout: float = 0.0,
         modality_dropout: float = 0.0,
+        templates: int = 0,
         losses: dict[str, ClassLoss] | None = None,
         refinement: Refinement | None = None,
         learning_rates: dict[str, float] | None = None,
@@ -134,6 +137,8 @@ class MultitaskModule(L.LightningModule):
         self.schedule = schedule
         self.warmup = warmup
         self.modality_dropout = modality_dropout
+        if templates < 0:
+            raise SpecError(f"model.templates must be 0 (none) or more, got {templates}")
         self._check_tasks()
         self._group = sharing_groups(self.modalities, shared or [])
         made = make_encoders(self.modalities, encoders or {}, self._group)
@@ -148,7 +153,8 @@ class MultitaskModule(L.LightningModule):
             self._freeze_trunks()
         self.kinds: dict[str, TaskKind] = {name: task_kind(spec) for name, spec in self.tasks.items()}
         self.cells = {(t, s): self._is_cell(t, s) for t in self.tasks for s in self.fusion.stream_names}
-        self.heads = nn.ModuleDict({t: self._make_heads(t, dims, head_hidden, head_dropout) for t in self.tasks})
+        options = {"hidden": head_hidden, "dropout": head_dropout}
+        self.heads = nn.ModuleDict({t: self._make_heads(t, dims, options, templates) for t in self.tasks})
         self.losses = LossTable(self.kinds, self.fusion.stream_names)
         # Sums of the running epoch: in checkpoints, for a resume in mid-epoch; each rank has its own.
         self.register_buffer("_epoch_sums", torch.zeros_like(self.losses.sums))
@@ -210,12 +216,14 @@ class MultitaskModule(L.LightningModule):
     def _is_cell(self, task: str, stream: str) -> bool:
         return stream == FUSED or self.tasks[task].uses(stream)
 
-    def _make_heads(self, task: str, dims: dict[str, int], hidden: int, dropout: float) -> nn.ModuleDict:
+    def _make_heads(self, task: str, dims: dict[str, int], options: dict[str, Any], templates: int) -> nn.ModuleDict:
         reads = self.tasks[task].reads
         width = dims[reads] if reads else 0
+        if self.tasks[task].kind == "structure":
+            options = {**options, "templates": templates}
         return nn.ModuleDict(
             {
-                s: self.kinds[task].head(self.fusion.dim, width, hidden=hidden, dropout=dropout)
+                s: self.kinds[task].head(self.fusion.dim, width, **options)
                 for s in self.fusion.stream_names
                 if self.cells[(task, s)]
             }
@@ -283,7 +291,7 @@ class MultitaskModule(L.LightningModule):
         if name:
             where = (batch.present[name].cumsum(0) - 1)[rows]
             whole = tokens[name]
-            read = Tokens(whole.values[where], whole.mask[where], whole.pooled[where])
+            read = Tokens(whole.values[where], whole.mask[where], whole.pooled[where], batch.inputs[name][where])
         head: Any = self.heads[t]
         output.logits[(t, s)] = head[s](output.streams[s][rows], read)
         output.rows[(t, s)] = rows
@@ -298,13 +306,27 @@ class MultitaskModule(L.LightningModule):
     # -- steps ---------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Ask the data module for the class counts that losses need, and check the length of the training."""
+        """Ask the data module for what losses and heads need to know, and check the length of the training."""
         if stage != "fit":
             return
         trainer: Any = self.trainer
         fit_losses(trainer.datamodule, self.class_losses, self.refined_losses)
+        self._show_examples(trainer.datamodule)
         if self.refinement is not None:
             self.refinement.first_epoch(trainer)
+
+    def _show_examples(self, datamodule: Any) -> None:
+        """Give the training rows to the heads that look rows up in them."""
+        for t, task in self.tasks.items():
+            heads: Any = [h for h in cast(nn.ModuleDict, self.heads[t]).values() if cast(Any, h).examples]
+            if heads and not hasattr(datamodule, "examples"):
+                raise SpecError(
+                    f"task '{t}' models chains on those of the training rows (model.templates), but the trainer got "
+                    "no data module of the zoo; pass trainer.fit(module, datamodule=...), or set model.templates to 0"
+                )
+            rows = datamodule.examples(t, task.reads) if heads else ()
+            for head in heads:
+                head.remember(*rows)
 
     @property
     def refining(self) -> bool:

@@ -16,6 +16,12 @@ from zoo.registry import Registry
 class Head(nn.Module, ABC):
     """Map a stream vector z (N, D), and the tokens of the modality that the task reads, to logits (N, ...)."""
 
+    examples: bool = False
+    """Whether ``remember`` is to be called with the training rows before a fit."""
+
+    def remember(self, inputs: Tensor, targets: Tensor) -> None:
+        """Take the training rows: what the task reads (M, ...) and its targets (M, ...). Most heads need none."""
+
     @abstractmethod
     def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
         """Return logits of N rows. ``tokens`` holds the same N rows; None where the task reads nothing."""

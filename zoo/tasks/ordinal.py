@@ -14,7 +14,7 @@ from zoo.tasks import parts
 from zoo.tasks.base import TASKS, Head, TaskKind
 
 STEP = 2.0
-"""Distance of neighbouring thresholds of a new head, in logits; a class between two is chosen somewhere from 1.39 on."""
+"""Distance of neighbouring thresholds of a new head, in logits; from 1.39 on a class between two can be chosen."""
 GAIN = 10.0
 """Logits a unit of the parameters behind the thresholds. Adam moves a parameter by about the learning rate a step,
 whatever its gradient: at a rate of 0.001 a threshold would stay for hundreds of steps where it began."""

@@ -14,9 +14,9 @@ from zoo.contract import Tokens
 from zoo.errors import SpecError
 from zoo.tasks import parts
 from zoo.tasks.base import TASKS, Head, TaskKind
+from zoo.tasks.homologues import BOND
+from zoo.tasks.templates import TemplateReader
 
-BOND = 3.8
-"""Distance of consecutive C-alpha atoms over a trans peptide bond, in angstrom."""
 SHORTEST = 5
 """Rows with fewer resolved residues have no score: the TM-score of 3 or 4 points says nothing."""
 WIDTH = 64
@@ -71,13 +71,22 @@ class StructureHead(Head):
         token_dim: width of the protein's tokens.
         hidden: width of the trunk, 0 for WIDTH.
         dropout: dropout rate in the trunk.
+        templates: training chains that a row is modelled on at most (see TemplateReader); 0 for none. The outputs are
+            then the average of the modelled chain and of the above superposed on it, by the trust in the first.
     """
 
     scale = 10.0
     """Coordinates in angstrom per unit of output."""
 
     def __init__(
-        self, task: str, length: int, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0
+        self,
+        task: str,
+        length: int,
+        dim: int,
+        token_dim: int,
+        hidden: int = 0,
+        dropout: float = 0.0,
+        templates: int = 0,
     ) -> None:
         super().__init__()
         parts.check_head(hidden, dropout)
@@ -98,6 +107,13 @@ class StructureHead(Head):
             self.turn.bias.copy_(torch.tensor(HELIX))
             self.trust.weight.zero_()
             self.trust.bias.zero_()
+        self.reader = TemplateReader(length, width, templates, dropout) if templates else None
+        self.examples = templates > 0
+
+    def remember(self, inputs: Tensor, targets: Tensor) -> None:
+        """Take the training chains: codes (M, L) and targets (M, L, 4)."""
+        if self.reader is not None:
+            self.reader.remember(inputs, targets)
 
     def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
         """Map (N, dim) and Tokens of N rows to (N, L, 6) in angstrom: coordinates, and the walk in them."""
@@ -119,8 +135,20 @@ class StructureHead(Head):
             walked = parts.superpose(parts.walk(self.turn(x), BOND), placed, real.squeeze(-1))
             count = real.sum(1, keepdim=True).clamp_min(1)
             share = torch.sigmoid(self.trust((x * real).sum(1, keepdim=True) / count) + (REACH - count) / FADE)
-            both: Tensor = torch.cat([share * walked + (1 - share) * placed, walked], -1) * real
+            chain = share * walked + (1 - share) * placed
+            if self.reader is not None:
+                chain = self._modelled(self.reader, x, chain, protein)
+            both: Tensor = torch.cat([chain, walked], -1) * real
         return both
+
+    def _modelled(self, reader: TemplateReader, x: Tensor, chain: Tensor, protein: Tokens) -> Tensor:
+        """The chain of the templates, averaged with ``chain`` (N, L, 3) by the trust in it."""
+        if protein.codes is None:
+            raise SpecError(f"the head of task '{self.task}' reads templates, but got tokens without codes")
+        modelled, trust = reader(x, protein.codes)
+        share = trust.view(-1, 1, 1)
+        out: Tensor = share * modelled + (1 - share) * parts.superpose(chain, modelled, protein.mask.to(chain.dtype))
+        return out
 
 
 def row_loss(x: Tensor, target: Tensor) -> Tensor:
@@ -267,9 +295,12 @@ class Structure(TaskKind):
     kind = "structure"
     primary = "tm_score"
 
-    def head(self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0) -> Head:
-        """Make a StructureHead; ``hidden`` is the width of its trunk, 0 for WIDTH."""
-        return StructureHead(self.spec.name, self.spec.num_outputs, dim, token_dim, hidden, dropout)
+    def head(
+        self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0, templates: int = 0
+    ) -> StructureHead:
+        """Make a StructureHead; ``hidden`` is the width of its trunk, 0 for WIDTH; ``templates`` are read."""
+        name, length = self.spec.name, self.spec.num_outputs
+        return StructureHead(name, length, dim, token_dim, hidden, dropout, templates)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the (N,) losses of logits: ``row_loss`` of the coordinates + LOCAL ``local_loss`` of the walk."""
