@@ -111,7 +111,8 @@ class LSTMEncoder(Encoder):
         bands: temporal filters a source.
         kernel: odd width of the filters in samples.
         bidirectional: read in both directions, with D / 2 units each.
-        scale_uv: the signal is divided by this, in uV (or the spec's unit).
+        scale_uv: the signal is divided by this, in uV (or the spec's unit); one in standard deviations ("sd") is of
+            unit scale already and stays as it is.
 
     Raises:
         SpecError: a signal shorter than a stride, an even kernel, or a width that does not split.
@@ -144,7 +145,7 @@ class LSTMEncoder(Encoder):
                 f"LSTMEncoder: stride={stride}, kernel={kernel}, scale_uv={scale_uv} do not fit '{spec.name}' of "
                 f"{samples} samples: take 1 <= stride <= {samples}, an odd kernel and a positive scale"
             )
-        self.heads, self.scale = heads, scale_uv
+        self.heads, self.scale = heads, 1.0 if spec.unit == "sd" else scale_uv
         self.stem = BandPower(channels, samples, dim, stride, sources, bands, kernel, spec.sampling_rate)
         self.drop = nn.Dropout(dropout)
         units = dim // 2 if bidirectional else dim

@@ -85,6 +85,17 @@ def test_signal_tokens_follow_the_stride(stride: int, samples: int) -> None:
     assert torch.isfinite(tokens.values).all()
 
 
+def test_a_signal_in_standard_deviations_is_not_scaled_again() -> None:
+    encoders = []
+    for unit in ("uV", "sd"):
+        torch.manual_seed(0)
+        encoders.append(
+            LSTMEncoder(ModalitySpec("eeg", "signal", (3, 100), unit), dim=8, depth=1, scale_uv=10.0).eval()
+        )
+    x = torch.randn(2, 3, 100)
+    torch.testing.assert_close(encoders[0](10 * x).pooled, encoders[1](x).pooled)
+
+
 def test_signal_refuses_sizes_that_do_not_fit() -> None:
     with pytest.raises(SpecError, match=r"stride=8.* 'eeg' of 4 samples: take 1 <= stride <= 4"):
         LSTMEncoder(ModalitySpec("eeg", "signal", (3, 4)))
