@@ -26,6 +26,8 @@ from zoo.module import MultitaskModule
 from zoo.reporting import data_word, references
 from zoo.tasks import task_kind
 
+EPOCHS = "trainer.max_epochs="
+"""How a change of the number of epochs begins."""
 LEAST_STEPS = 600
 """Steps that the training of a part shall make where batches of view.SMALLEST rows allow it (see DataView)."""
 
@@ -40,7 +42,7 @@ class Cell:
         tasks: to learn; () for all.
         modalities: to learn from; () for all.
         holdout: (group column, names...) that are held out; () for none. They are predicted as the split "ood".
-        changes: "model.KEY=VALUE" or "data.KEY=VALUE" on top of the configuration.
+        changes: "model.KEY=VALUE", "data.KEY=VALUE" or "trainer.max_epochs=N" on top of the configuration.
     """
 
     kind: str
@@ -49,6 +51,11 @@ class Cell:
     modalities: tuple[str, ...] = ()
     holdout: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in the place of the configured ones; 0 where nothing was changed."""
+        return next((int(c.removeprefix(EPOCHS)) for c in self.changes if c.startswith(EPOCHS)), 0)
 
     def key(self, study: Study) -> str:
         """Name of the cell's folder: what it is in words, and a hash of it and of the configuration."""
@@ -179,7 +186,7 @@ def _broken(path: Path, error: Exception) -> DataError:
 def _train(study: Study, cell: Cell, view: DataView, folder: Path) -> tuple[dict[str, Any], dict[str, Predicted]]:
     L.seed_everything(cell.seed, verbose=False)
     module = study.module(view, cell.changes)
-    steps = study.fit(module, view, seed=cell.seed, folder=folder)
+    steps = study.fit(module, view, seed=cell.seed, folder=folder, epochs=cell.epochs)
     info = {
         "steps": steps,
         "batch_size": view.batch_size,

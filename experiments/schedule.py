@@ -263,7 +263,7 @@ def quiet() -> None:
 
 
 class _Costs:
-    """Expected seconds of a cell: a rate a modality times the rows that an epoch visits, learned as cells finish."""
+    """Expected seconds of a cell: a rate a modality times the rows that it visits, learned as cells finish."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
@@ -296,7 +296,7 @@ class _Costs:
         return float(mine @ rates)
 
     def _visits(self, cell: Cell) -> dict[str, float]:
-        """Modality -> rows with it that an epoch visits. Seeds differ little, so one is counted."""
+        """Modality -> rows with it that an epoch visits, times the epochs. Seeds differ little, so one is counted."""
         like = Cell(cell.kind, self._study.seed, cell.tasks, cell.modalities)
         if like not in self._sizes:
             view = view_of(self._study, like)
@@ -307,4 +307,5 @@ class _Costs:
                     have = float(view.view.holdings.present[spec.name][rows].sum()) * often
                     size[spec.name] = size.get(spec.name, 0.0) + have
             self._sizes[like] = size
-        return self._sizes[like]
+        epochs = cell.epochs or int(self._study.config["trainer"].get("max_epochs") or 1)
+        return {m: n * epochs for m, n in self._sizes[like].items()}

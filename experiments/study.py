@@ -153,9 +153,9 @@ class Study:
         Args:
             data: a data module or a view of one.
             changes: "model.KEY=VALUE" as on the command line, such as "model.fusion=LateFusion"; VALUE is YAML.
-                Those of the data are left to ``data``.
+                Those of the data are left to ``data``, those of the trainer to ``fit``.
         """
-        changes = [c for c in changes if not c.startswith("data.")]
+        changes = [c for c in changes if c.startswith("model.")]
         model = copy.deepcopy(self.config["model"])
         model["init_args"]["modalities"] = [asdict(s) for s in data.modality_specs]
         model["init_args"]["tasks"] = [asdict(s) for s in data.task_specs]
@@ -211,6 +211,7 @@ class Study:
         folder: Path | None = None,
         progress: bool = False,
         callbacks: Sequence[L.Callback] = (),
+        epochs: int = 0,
     ) -> int:
         """Train as the configuration says, keep the weights of the best validation, and return the steps made.
 
@@ -221,10 +222,13 @@ class Study:
             folder: where curves (metrics.csv) are written; None writes nothing.
             progress: show a progress bar.
             callbacks: further ones.
+            epochs: in the place of trainer.max_epochs; 0 keeps these.
         """
         from lightning.pytorch.loggers import CSVLogger
 
         options = {k: v for k, v in self.config["trainer"].items() if k in TRAINER and v is not None}
+        if epochs:
+            options["max_epochs"] = epochs
         if not module.automatic_optimization:
             module.manual_clip = float(options.pop("gradient_clip_val", 0.0))
         average = self._average()

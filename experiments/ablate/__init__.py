@@ -78,6 +78,13 @@ def parser() -> argparse.ArgumentParser:
         help=f"model.modality_dropout of the masked network (default: the configured one, else {DROPOUT})",
     )
     add(
+        "--epochs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="epochs of the masked network, which learns every subset in one training (default: trainer.max_epochs)",
+    )
+    add(
         "--metric",
         default="",
         help="what is compared, such as auroc, where a task has it (default: the primary metric)",
@@ -137,7 +144,9 @@ class Ablation:
 
     def network(self, plan: Plan, plans: Sequence[Plan], seed: int) -> Cell:
         """The masked network of a plan."""
-        return masked_cell(self.study, plans if self.options.joint else [plan], seed, self.dropout)
+        return masked_cell(
+            self.study, plans if self.options.joint else [plan], seed, self.dropout, self.options.epochs
+        )
 
     def cells(self, plans: Sequence[Plan], modes: Sequence[str]) -> list[Cell]:
         """What must be trained, seed by seed: masked networks first, then full sets, then small subsets."""
@@ -158,6 +167,7 @@ class Ablation:
                 self._one(plan, plans, mode)
         if MASKED in modes:
             told = f"model.modality_dropout = {self.dropout:g} in training"
+            told += f", {self.options.epochs} epochs" if self.options.epochs else ""
             warning = "" if self.dropout else ", so it is judged out of its habit where the data lack no modality"
             self.notes.append(f"Masked networks: {told}{warning}.")
 
@@ -260,6 +270,8 @@ def main() -> None:
     options, rest = parser().parse_known_args(sys.argv[2:])
     if options.dropout is not None and not 0.0 <= options.dropout < 1.0:
         raise SpecError(f"--dropout is a probability below 1, got {options.dropout}")
+    if options.epochs < 0:
+        raise SpecError(f"--epochs must be 1 or more, or 0 for trainer.max_epochs, got {options.epochs}")
     study = Study.parse(rest)
     modes = MODES[options.mode]
     variants = make_variants(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.cells import Cell
+from experiments.cells import EPOCHS, Cell
 from experiments.study import Study
 from zoo.analysis.subsets import Subset, label, subsets
 from zoo.contract import TaskSpec
@@ -137,7 +137,7 @@ def make_plans(
     return plans, notes
 
 
-def masked_cell(study: Study, plans: Sequence[Plan], seed: int, dropout: float) -> Cell:
+def masked_cell(study: Study, plans: Sequence[Plan], seed: int, dropout: float, epochs: int = 0) -> Cell:
     """The one network that is evaluated under the masks of ``plans``.
 
     Args:
@@ -145,13 +145,16 @@ def masked_cell(study: Study, plans: Sequence[Plan], seed: int, dropout: float) 
         plans: its tasks; one, or several that share the network.
         seed: of the training.
         dropout: model.modality_dropout.
+        epochs: in the place of trainer.max_epochs; 0 keeps these.
     """
     used = {m for p in plans for m in p.modalities(p.full)}
     names = tuple(m for m in plans[0].sequence if m in used)
     learned = {t for p in plans for t in p.learned(names)}
     tasks = tuple(t.name for t in study.data(seed=study.seed).task_specs if t.name in learned)
-    changes = () if dropout == configured_dropout(study) else (f"model.modality_dropout={dropout}",)
-    return Cell("network", seed, tasks, names, changes=changes)
+    changes = [] if dropout == configured_dropout(study) else [f"model.modality_dropout={dropout}"]
+    if epochs and epochs != study.config["trainer"].get("max_epochs"):
+        changes.append(f"{EPOCHS}{epochs}")
+    return Cell("network", seed, tasks, names, changes=tuple(changes))
 
 
 def configured_dropout(study: Study) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -176,6 +177,18 @@ def test_another_metric_and_one_network_for_all(ablate: Ablate) -> None:
     assert any("'expression' has nothing to ablate" in s for s in found.summary)
 
 
+def test_the_masked_network_may_train_longer(ablate: Ablate) -> None:
+    found = ablate("--tasks", "response", "--mode", "masked", "--epochs", "2", "--dropout", "0.25")
+    assert any("0.25 in training, 2 epochs" in s for s in found.summary)
+    cells = [json.loads(p.read_text()) for p in (Path(found.folder or "") / "cells").glob("*/cell.json")]
+    steps = {
+        c["steps"] for c in cells if c["cell"]["changes"] == ["model.modality_dropout=0.25", "trainer.max_epochs=2"]
+    }
+    once = {c["steps"] for c in cells if c["cell"]["changes"] == ["model.modality_dropout=0.5"]}
+    assert {2 * n for n in once} >= steps
+    assert len(steps) == 1
+
+
 def test_variants(ablate: Ablate) -> None:
     found = ablate(
         "--mode", "none", "--tasks", "response", "--fusions", "LateFusion", "--lambdas", "response=2",
@@ -198,6 +211,7 @@ def test_variants(ablate: Ablate) -> None:
         (["--mode", "none"], SpecError, "leaves nothing to do"),
         (["--order", "-1"], SpecError, "--order"),
         (["--dropout", "1"], SpecError, "below 1"),
+        (["--epochs", "-1"], SpecError, "--epochs"),
         (["--metric", "aurco"], UnknownNameError, "did you mean 'auroc'"),
         (["--fusions", "LateFusoin"], UnknownNameError, "did you mean 'LateFusion'"),
         (["--lambdas", "respons=1"], UnknownNameError, "did you mean 'response'"),
