@@ -91,7 +91,7 @@ class Homologues:
     Args:
         sequences: of the chains, cleaned; those of fewer than three residues, or without a resolved one, are left
             out.
-        chains: (n, 4) of each: x, y, z in angstrom, and 1 where resolved; they may be padded.
+        chains: (n, 4) of each: x, y, z in angstrom, and 1 where resolved; padded, or as long as its sequence.
     """
 
     def __init__(self, sequences: Sequence[str], chains: Sequence[Floats]) -> None:
@@ -134,8 +134,6 @@ class Homologues:
     def _lay(self, sequence: str, chain: int, score: float) -> Homologue:
         pairs = self._aligner.align(sequence, self.sequences[chain])[0].indices
         mine, theirs = pairs[:, (pairs >= 0).all(0)]
-        short = theirs < len(self.chains[chain])
-        mine, theirs = mine[short], theirs[short]
         resolved = self.chains[chain][theirs, 3] > 0
         xyz, known = np.zeros((len(sequence), 3)), np.zeros(len(sequence), dtype=bool)
         xyz[mine[resolved]], known[mine[resolved]] = self.chains[chain][theirs[resolved], :3], True

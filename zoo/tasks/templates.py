@@ -212,12 +212,10 @@ class TemplateReader(nn.Module):
     def forward(self, x: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Map residue vectors x (N, L, width) and codes (N, L) to chains (N, L, 3) in angstrom and trust (N,)."""
         xyz, features, known, filled, trust = self.look_up(codes)
-        ratio = features[..., 3:4]
-        begin = (2 * ratio).squeeze(-1).masked_fill(known == 0, -1e4)
-        mean = (torch.softmax(begin, 1).unsqueeze(-1) * xyz).sum(1)
-        apart = ((xyz - mean.unsqueeze(1)) ** 2).sum(-1, keepdim=True).add(1e-6).sqrt()
+        apart = ((xyz - filled.unsqueeze(1)) ** 2).sum(-1, keepdim=True).add(1e-6).sqrt()
         own = x.unsqueeze(1).expand(-1, self.count, -1, -1)
-        logit = begin + self.weigh(torch.cat([own, features, (apart / FAR).clamp_max(5.0)], -1)).squeeze(-1)
+        learned = self.weigh(torch.cat([own, features, (apart / FAR).clamp_max(5.0)], -1)).squeeze(-1)
+        logit = 2 * features[..., 3] + learned  # the softmax of the first term are squared scores
         weight = torch.softmax(logit.masked_fill(known == 0, -1e4), 1).unsqueeze(-1)
         chain = torch.where(known.any(1).unsqueeze(-1), (weight * xyz).sum(1), filled)
         chain = chain + torch.einsum("nli,nlij->nlj", self.shift(x), frames(chain, codes != PAD))

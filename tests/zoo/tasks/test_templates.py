@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import lightning as L
@@ -24,6 +25,7 @@ from zoo.tasks.structure import StructureHead
 from zoo.tasks.templates import FADE, TemplateReader, frames, residues
 
 LENGTH = 40
+ENCODERS = {"protein": partial(ESMEncoder, dim=16, depth=1)}
 
 
 def codes(sequence: str) -> Tensor:
@@ -180,9 +182,7 @@ def proteins() -> MultimodalDataModule:
 
 def test_a_fit_shows_the_training_chains_and_a_checkpoint_keeps_them(tmp_path: Path) -> None:
     data = proteins()
-    module = MultitaskModule(
-        data.modality_specs, data.task_specs, {"protein": lambda s: ESMEncoder(s, dim=16, depth=1)}, templates=3
-    )
+    module = MultitaskModule(data.modality_specs, data.task_specs, ENCODERS, templates=3)
     fitted = L.Trainer(
         max_epochs=2,
         accelerator="cpu",
@@ -198,9 +198,7 @@ def test_a_fit_shows_the_training_chains_and_a_checkpoint_keeps_them(tmp_path: P
     assert len(head.reader.library.rows) == len(data.pipeline.rows["train"])
     path = tmp_path / "last.ckpt"
     fitted.save_checkpoint(path)
-    again = MultitaskModule.load_from_checkpoint(
-        path, weights_only=True, encoders={"protein": lambda s: ESMEncoder(s, dim=16, depth=1)}
-    )
+    again = MultitaskModule.load_from_checkpoint(path, weights_only=True, encoders=ENCODERS)
     batch = next(iter(data.test_dataloader()))
     torch.testing.assert_close(
         again.eval()(batch).predictions["structure"], module.eval()(batch).predictions["structure"]
@@ -209,9 +207,7 @@ def test_a_fit_shows_the_training_chains_and_a_checkpoint_keeps_them(tmp_path: P
 
 def test_a_fit_without_a_data_module_says_what_templates_need() -> None:
     data = proteins()
-    module = MultitaskModule(
-        data.modality_specs, data.task_specs, {"protein": lambda s: ESMEncoder(s, dim=16, depth=1)}, templates=3
-    )
+    module = MultitaskModule(data.modality_specs, data.task_specs, ENCODERS, templates=3)
     fitted = L.Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False)
     with pytest.raises(SpecError, match=r"model\.templates"):
         fitted.fit(module, data.train_dataloader())
