@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.pipeline import Pipeline
-from datamodules.source import Source
+from datamodules.core.options import LoadingOptions
+from datamodules.core.prepare import prepare
+from datamodules.core.source import Source
 from tests.fuzz.damage import damage
 from tests.fuzz.formats import Format
 from zoo.contract import Sample
@@ -100,7 +101,7 @@ class Bench:
                 self.others[str(inside)] = [n for n, row in rows.items() if self.rows.get(n) == row]
 
     def _kept(self) -> tuple[int, dict[str, int]]:
-        pipe = Pipeline([self.format.make()], root=self.trial, on_error="skip", cache_mib=0)
+        pipe = prepare([self.format.make()], root=self.trial, loading=LoadingOptions(on_error="skip", cache_mib=0))
         return sum(len(r) for r in pipe.rows.values()), dict(pipe.skipped)
 
     def prepare(self, number: int) -> tuple[Path, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import runpy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 
 import datamodules.sources  # noqa: F401
-from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
-from datamodules.sources.table import TableModality, TableTask
+from datamodules.core.source import SOURCES, Source, SourceCard
+from datamodules.sources.signals.options import EpochOptions
+from datamodules.sources.table import TableModality
+from tests.options import grouped_for
 from zoo.contract import Sample
+from zoo.specs import RawModality, RawTask, TableTask
 
 ROOT = Path(__file__).parents[2]
 Write = Callable[[Path], None]
@@ -37,7 +40,7 @@ class Structures(Source):
         return pd.DataFrame({"id": names, "subject": "", "group": "", "stratum": "", "split": ""})
 
     def read(self, row: int) -> Sample:
-        from datamodules.formats.structure import read_structure
+        from datamodules.io.formats.structure import read_structure
 
         chain = read_structure(self.path / self.id(row))
         return Sample(self.id(row), {"protein": chain.sequence}, {"structure": chain.xyz.copy()})
@@ -75,13 +78,17 @@ def generator(name: str, **options: Any) -> Write:
 
 
 def source(name: str, **options: Any) -> Callable[[], Source]:
-    return lambda: SOURCES.get(name)(**options)
+    return lambda: SOURCES.get(name)(**grouped_for(SOURCES.get(name), **options))
+
+
+_DEEP = ("npy", "tiff")
 
 
 def _table(suffix: str, kind: str = "image", **options: Any) -> Format:
     """A table of 16 rows whose one modality lies in a file a row."""
 
     def write(folder: Path) -> None:
+        import tifffile
         from PIL import Image
 
         rng = np.random.default_rng(0)
@@ -91,6 +98,21 @@ def _table(suffix: str, kind: str = "image", **options: Any) -> Format:
             path = folder / "files" / f"item{i:02d}.{suffix}"
             if kind == "signal":
                 np.save(path, rng.normal(size=(3, 40)).astype(np.float32))
+            elif suffix == "npy":
+                np.save(path, rng.integers(0, 255, (20, 24, 3)[: 2 + i % 2]).astype(("u1", "u2", "f4")[i % 3]))
+            elif suffix in ("webp", "gif", "bmp"):
+                Image.fromarray(rng.integers(0, 255, (20, 24, 3), np.uint8)).save(path)
+            elif suffix == "tiff":
+                order, packing = "<>"[i % 2], (None, "zlib")[i // 2 % 2]
+                deep = rng.integers(0, 65535, (20, 24, 3)[: 2 + i // 4 % 2]).astype(("u2", "f4")[i // 8])
+                tifffile.imwrite(
+                    path,
+                    deep,
+                    byteorder=order,
+                    compression=packing,
+                    tile=(16, 16),
+                    photometric=("minisblack", "rgb")[deep.ndim - 2],
+                )
             elif suffix == "png":
                 Image.fromarray(rng.integers(0, 255, (20, 24, 3)[: 2 + i % 2], dtype=np.uint8)).save(path)
             else:
@@ -99,7 +121,7 @@ def _table(suffix: str, kind: str = "image", **options: Any) -> Format:
             lines.append(f"item{i:02d},{('sick', 'well')[i % 2]}")
         (folder / "table.csv").write_text("\n".join(lines) + "\n")
 
-    rate = {"unit": "uV", "sampling_rate": 10.0} if kind == "signal" else {}
+    rate = {"unit": "uV", "sampling_rate": 10.0} if kind == "signal" else {"unit": "HU"} if suffix in _DEEP else {}
     one = {"item": TableModality(kind, column="name", path=f"files/{{}}.{suffix}", **rate)}  # type: ignore[arg-type]
     return Format(source("Table", id="name", modalities=one, tasks=DX), write, f"files/*.{suffix}", per_row=True)
 
@@ -128,11 +150,15 @@ def _columns(suffix: str) -> Format:
             pq.write_table(table, folder / "table.parquet", row_group_size=5)
         elif suffix == "arrow":
             feather.write_feather(table, folder / "table.arrow", compression="uncompressed")
+        elif suffix == "feather":
+            feather.write_feather(table, folder / "table.feather", compression="zstd")
+        elif suffix == "xlsx":
+            table.drop(["trace"]).to_pandas().to_excel(folder / "table.xlsx", index=False)
         else:
             table.drop(["trace"]).to_pandas().to_csv(folder / f"table.{suffix}", index=False)
 
     given = {"note": TableModality("text"), "clinical": TableModality("tabular", columns=("age", "sex"))}
-    if suffix != "csv":
+    if suffix in ("parquet", "arrow", "feather"):
         given["trace"] = TableModality("expression", column="trace")
     make = source("Table", file=f"table.{suffix}", id="name", modalities=given, tasks=DX)
     return Format(make, write, f"table.{suffix}")
@@ -142,13 +168,15 @@ def _eeg(kind: str, files: str) -> Format:
     """Two recordings of 12 s with four events, three channels at 100 Hz, in folders of subjects."""
 
     def write(folder: Path) -> None:
-        save = runpy.run_path(str(ROOT / "tests" / "datamodules" / "sources" / "test_eeg_folder.py"))["save"]
+        save = runpy.run_path(str(ROOT / "tests" / "datamodules" / "sources" / "signals" / "test_eeg_folder.py"))[
+            "save"
+        ]
         rng = np.random.default_rng(0)
         for subject in ("sub01", "sub02"):
             events = [(float(t), 1.0, ("left", "right")[i % 2]) for i, t in enumerate((1, 4, 7, 10))]
             save(folder / subject, kind, events, np.round(rng.normal(0, 20, (3, 1200)), 1))
 
-    return Format(source("EEGFolder", tmax=1.0), write, files, extra="eeg")
+    return Format(source("EEGFolder", epochs=EpochOptions(tmax=1.0)), write, files, extra="eeg")
 
 
 def _nifti_plain(folder: Path) -> None:
@@ -200,7 +228,12 @@ FORMATS: dict[str, Format] = {
     "jpeg": Format(source("HAM10000"), generator("ham10000", n=21), "*/*.jpg", per_row=True),
     "png": _table("png"),
     "tiff": _table("tif"),
+    "tiff.deep": _table("tiff"),
+    "webp": _table("webp"),
+    "gif": _table("gif"),
+    "bmp": _table("bmp"),
     "npy": _table("npy", "signal"),
+    "npy.image": _table("npy"),
     "npz": Format(source("MedMNIST"), generator("med_mnist"), "*.npz"),
     "npz.plain": Format(source("MedMNIST"), generator("med_mnist", compressed=False), "*.npz"),
     "npz.eeg": Format(source("BCIIV2b"), generator("bci_iv_2b"), "*.npz"),
@@ -211,6 +244,11 @@ FORMATS: dict[str, Format] = {
     "nifti.gz": Format(source("MosMedData"), generator("mosmed", n=10), "**/*.nii.gz", extra="nifti"),
     "csv": Format(source("HAM10000"), generator("ham10000", n=21), "*.csv"),
     "csv.arrow": _columns("csv"),
+    "csv.gz": _columns("csv.gz"),
+    "csv.zip": _columns("csv.zip"),
+    "csv.xz": _columns("csv.xz"),
+    "xlsx": replace(_columns("xlsx"), extra="excel"),
+    "feather": _columns("feather"),
     "csv.notes": Format(source("ClinicalNotes"), generator("notes"), "*.csv"),
     "csv.sequences": Format(source("SequenceTable"), generator("sequence_table"), "*.csv"),
     "tsv": Format(source("EarthMicrobiome"), generator("emp"), "*.tsv"),

@@ -15,6 +15,7 @@ from tests.fuzz.formats import FORMATS
 COUNT = 6
 LIBRARIES = {
     "dicom": "pydicom", "nifti": "nibabel", "eeg": "pymatreader", "structure": "biotite", "parquet": "pyarrow",
+    "excel": "openpyxl",
 }  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def test_damage_follows_from_the_seed(way: str) -> None:
 
 def test_a_wrong_row_is_seen(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """A reader that answers an error with the image of another row is found out; so is one that hides the file."""
-    from datamodules.files import read_image as sound
+    from datamodules.io.images import read_image as sound
     from zoo.errors import DataError
 
     bench = Bench("jpeg", FORMATS["jpeg"], tmp_path / "jpeg")
@@ -56,7 +57,7 @@ def test_a_wrong_row_is_seen(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
         return sound(other if path.name != other.name else bench.files[1], **options)
 
     number = next(n for n in range(50) if bench.run(n)[0] == "error")
-    monkeypatch.setattr("datamodules.sources.ham10000.read_image", swapped)
+    monkeypatch.setattr("datamodules.io.images.read_image", swapped)
     assert bench.run(number)[0] == "wrong row"
 
     def hiding(path, **options):  # type: ignore[no-untyped-def]
@@ -65,7 +66,7 @@ def test_a_wrong_row_is_seen(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
         except DataError:
             raise DataError("something is broken") from None
 
-    monkeypatch.setattr("datamodules.sources.ham10000.read_image", hiding)
+    monkeypatch.setattr("datamodules.io.images.read_image", hiding)
     assert bench.run(number)[0] == "unnamed error"
 
     def failing(path, **options):  # type: ignore[no-untyped-def]
@@ -74,5 +75,5 @@ def test_a_wrong_row_is_seen(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
         except DataError:
             raise KeyError("x") from None
 
-    monkeypatch.setattr("datamodules.sources.ham10000.read_image", failing)
+    monkeypatch.setattr("datamodules.io.images.read_image", failing)
     assert bench.run(number)[0] == "other exception"
