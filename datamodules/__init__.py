@@ -1,21 +1,16 @@
-"""Data modules: one a modality, and MultimodalDataModule, which joins sources."""
+"""Data modules: MultimodalDataModule, which joins sources, and one for each kind of modality.
 
-from datamodules.eeg import EEGDataModule
-from datamodules.genomics import GenomicsDataModule
-from datamodules.imaging import ImagingDataModule
-from datamodules.multimodal import MultimodalDataModule
-from datamodules.protein import ProteinDataModule
-from datamodules.single_cell import SingleCellDataModule
-from datamodules.tabular import TabularDataModule
-from datamodules.text import TextDataModule
+A name such as ``datamodules.EEGDataModule`` is looked up when it is first used.
+"""
 
-__all__ = [
-    "EEGDataModule",
-    "GenomicsDataModule",
-    "ImagingDataModule",
-    "MultimodalDataModule",
-    "ProteinDataModule",
-    "SingleCellDataModule",
-    "TabularDataModule",
-    "TextDataModule",
-]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name.endswith("DataModule"):
+        found = import_module("datamodules.core.base").DATAMODULES
+        return found.attribute(__name__, name)
+    raise AttributeError(f"module 'datamodules' has no attribute '{name}'")

@@ -1,4 +1,4 @@
-"""LightningCLI over the zoo: fit, validate, test and predict from YAML."""
+"""LightningCLI over the zoo: fit, validate and test from YAML."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ import inspect
 import os
 import re
 import sys
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
+import lightning as L
 import torch
+import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
 
-import datamodules.phantom
-import datamodules.sources  # noqa: F401  (registers data modules, processors and sources)
-import zoo
-import zoo.generative.captioners
-import zoo.generative.painters  # noqa: F401  (registers generators)
-from datamodules.base import BaseDataModule
-from datamodules.source import SOURCES
-from zoo.callbacks import PredictionWriter, ReportCallback, ResumeCallback
-from zoo.encoders import ENCODERS
+from datamodules.core.base import DATAMODULES, BaseDataModule
+from experiments.core.parse_error import one_sentence
+from experiments.core.plugins import use_named_plugins
+from zoo.callbacks.bundle import BundleOptions, write_bundle
+from zoo.callbacks.report import ReportCallback
+from zoo.callbacks.resume import ResumeCallback
 from zoo.errors import SpecError, unknown_name, zoo_cause
-from zoo.fusion import FUSIONS
-from zoo.generator import GENERATORS
-from zoo.losses import LOSSES
-from zoo.module import MultitaskModule
-from zoo.registry import Registry
-from zoo.weighting import WEIGHTINGS
+from zoo.models.base import MODELS, ClipsGradients
+from zoo.registry import discover_all, plugins, registries
 
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_str(str(value.value)))
+"""Defaults of callbacks may be members of an Enum, which jsonargparse writes to config.yaml as they are."""
 CHECKPOINT_WORDS = ("best", "last", "hpc", "registry")
 """What Lightning takes for a checkpoint beside a path."""
 
@@ -44,10 +43,12 @@ class ZooParser(LightningArgumentParser):
         known = zoo_cause(ex)
         if known is not None:
             raise known
-        hints = _class_hints(message) + _option_hints(message, self._option_names())
-        text = "\n".join(dict.fromkeys(hints)) + ("\n" if hints else "") + message
         if not self.exit_on_error:  # an inner parser, which jsonargparse asks whether a value fits
-            super().error(text, ex)
+            super().error(message, ex)
+        nested = message.count('Parser key "') > 1  # the options of a class within the model or the data
+        hints = _class_hints(message) + ([] if nested else _option_hints(message, self._option_names()))
+        told = [] if hints else [one_sentence(message)]
+        text = "\n".join(dict.fromkeys([*hints, *([message] if os.environ.get("ZOO_DEBUG") else told)]))
         command = " ".join(sys.argv[1:2])
         print(f"error: {text}\ntip: run.py {command} --help shows all options", file=sys.stderr)
         sys.exit(2)
@@ -59,20 +60,31 @@ class ZooParser(LightningArgumentParser):
             if isinstance(action.choices, dict):
                 parsers += [p for p in action.choices.values() if hasattr(p, "_actions")]
         names = {o for p in parsers for a in p._actions for o in a.option_strings if o.startswith("--")}
-        for prefix, cls in (("model", MultitaskModule), ("data", BaseDataModule)):
-            names |= {f"--{prefix}.{n}" for n in inspect.signature(cls.__init__).parameters if n != "self"}
+        classes: list[tuple[str, type]] = [("data", DATAMODULES.get(n)) for n in DATAMODULES]
+        for prefix, cls in (("data", BaseDataModule), *classes, *(("model", MODELS.get(n)) for n in MODELS)):
+            names |= {f"--{prefix}.{n}" for n in _options_of(cls)}
         return sorted(names)
+
+
+def _options_of(cls: type) -> list[str]:
+    """Names of the options of a class, with those of its options dataclasses, such as "split.seed"."""
+    names = list(inspect.signature(cls).parameters)
+    try:
+        hints = get_type_hints(cls.__init__)
+    except NameError:  # types that a module imports for type checkers alone
+        hints = {}
+    inner = [f"{n}.{f.name}" for n in names if is_dataclass(hints.get(n)) for f in fields(hints[n])]
+    return names + inner
 
 
 def _class_hints(message: str) -> list[str]:
     """For each capitalised word that is nearly the name of a registered class: which one."""
-    registries: tuple[Registry[Any], ...] = (ENCODERS, FUSIONS, WEIGHTINGS, SOURCES, LOSSES, GENERATORS)
     words = dict.fromkeys(re.findall(r"\b[A-Z][A-Za-z0-9_]{3,}", message))
-    unknown = [w for w in words if not any(w in r or w.lower() == r.family for r in registries)]
+    unknown = [w for w in words if not any(w in r or w.lower() == r.family for r in registries())]
     return [
         str(unknown_name(r.family, w, r))
         for w in unknown
-        for r in registries
+        for r in registries()
         if difflib.get_close_matches(w, r.names(), n=1, cutoff=0.8)
     ]
 
@@ -86,10 +98,21 @@ def _option_hints(message: str, known: list[str]) -> list[str]:
     ]
     hints = []
     for option in refused:
-        near = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
+        near = _nearest_option(option, known)
         if near and option not in known:
-            hints.append(f"unknown option {option}; did you mean {near[0]}?")
+            hints.append(f"unknown option {option}; did you mean {near}?")
     return hints
+
+
+def _nearest_option(option: str, known: list[str]) -> str:
+    """The option that is meant: of the same last name in another group, else of nearly the same; "" for none."""
+    prefix, leaf = option.split(".")[0], option.split(".")[-1]
+    grouped = {k.split(".")[-1]: k for k in known if "." in k and k.split(".")[0] == prefix}
+    if leaf in grouped:
+        return grouped[leaf]
+    whole = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(leaf, grouped, n=1, cutoff=0.7)
+    return whole[0] if whole else grouped[near[0]] if near else ""
 
 
 class ZooCLI(LightningCLI):
@@ -101,9 +124,12 @@ class ZooCLI(LightningCLI):
         parser.link_arguments("data.task_specs", "model.init_args.tasks", apply_on="instantiate")
         parser.add_lightning_class_args(ReportCallback, "report")
         parser.add_lightning_class_args(ResumeCallback, "resume")
-        parser.add_lightning_class_args(PredictionWriter, "predictions")
+        parser.add_class_arguments(BundleOptions, "bundle")
         parser.add_argument("--test_after_fit", type=bool, default=True, help="test the best weights after fit")
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 leaves the default")
+        parser.add_argument(
+            "--plugins", type=list[str], default=list(plugins()), help="packages whose classes can be named"
+        )
 
     def before_instantiate_classes(self) -> None:
         """Look for the checkpoint before the data are read, and set the number of threads."""
@@ -115,8 +141,11 @@ class ZooCLI(LightningCLI):
             torch.set_num_threads(threads)
 
     def before_fit(self) -> None:
-        """Give the whole configuration to W&B; hand gradient clipping over where the module steps by itself."""
-        if not self.model.automatic_optimization:  # Lightning refuses to clip for such a module
+        """Give the whole configuration to W&B; hand gradient clipping over to a model that steps by itself.
+
+        Lightning refuses to clip for such a model.
+        """
+        if not self.model.automatic_optimization and isinstance(self.model, ClipsGradients):
             self.model.manual_clip = float(self.trainer.gradient_clip_val or 0.0)
             self.trainer.gradient_clip_val = None
         for logger in self.trainer.loggers:
@@ -124,22 +153,34 @@ class ZooCLI(LightningCLI):
                 logger.log_hyperparams({"config": self.parser.dump(self.config, skip_link_targets=False)})
 
     def after_fit(self) -> None:
-        """Test the best weights, or the last where nothing was monitored."""
-        if not self.config[self.subcommand].test_after_fit:
-            return
+        """Test the best weights, or the last where nothing was monitored, and write the bundle of them."""
+        settings = self.config[self.subcommand]
         best = [
             c.best_model_path
             for c in self.trainer.callbacks  # type: ignore[attr-defined]
             if isinstance(c, ModelCheckpoint) and c.monitor and c.best_model_path
         ]
-        usable = bool(best) and Path(best[0]).exists()
-        self.trainer.test(
-            self.model,
-            datamodule=self.datamodule,
-            ckpt_path=best[0] if usable else None,
-            verbose=False,
-            weights_only=True,
-        )
+        path = best[0] if best and Path(best[0]).exists() else None
+        pipeline = self.datamodule.pipeline
+        if settings.test_after_fit and len(pipeline.rows["test"]):
+            self.trainer.test(
+                self.model, datamodule=self.datamodule, ckpt_path=path, verbose=False, weights_only=True
+            )
+        else:
+            if settings.test_after_fit:
+                print("not tested, since the split 'test' has no row", *pipeline.notices, sep="\nwarning: ")
+            if path is not None and settings.bundle.write:
+                kept = torch.load(path, map_location="cpu", weights_only=True)
+                self.model.load_state_dict(kept["state_dict"])
+        options: BundleOptions = self.config_init[self.subcommand].bundle
+        write_bundle(self.trainer, self.model, self.datamodule, options, self._model_config())
+
+    def _model_config(self) -> dict[str, Any]:
+        """Class and arguments of the model as plain data, without what the data give."""
+        parser = self._parser(self.subcommand)
+        told = yaml.safe_load(parser.dump(self.config[self.subcommand], skip_none=False, skip_link_targets=True))
+        config: dict[str, Any] = told["model"]
+        return config
 
 
 def wandb_offline_without_key() -> None:
@@ -157,8 +198,10 @@ def run_lightning() -> None:
     """Parse the command line and run the subcommand."""
     wandb_offline_without_key()
     quiet_libraries()
+    use_named_plugins(sys.argv[1:])
+    discover_all()
     ZooCLI(
-        MultitaskModule,
+        L.LightningModule,
         BaseDataModule,
         subclass_mode_model=True,
         subclass_mode_data=True,

@@ -50,7 +50,7 @@ def execute(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     shutil.copy(ROOT / "notebooks" / name, copy)
     notebook = load(copy)
     client = nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
     client.execute()
     return notebook

@@ -1,102 +1,36 @@
 """A model zoo for multitask learning over many biomedical modalities at once.
 
-Names are imported when they are first used, so that ``import zoo`` is cheap.
+``import zoo`` is cheap: a name such as ``zoo.ViTEncoder`` is looked up when it is first used,
+in the contract and then in the registries. No list of names is kept here.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from zoo.contract import Batch, ModalitySpec, Output, Sample, TaskSpec, Tokens, collate
-    from zoo.encoders import (
-        BERTEncoder,
-        DNABERTEncoder,
-        Encoder,
-        ESMEncoder,
-        FrozenImageEncoder,
-        FrozenTextEncoder,
-        LSTMEncoder,
-        MLPEncoder,
-        SCBERTEncoder,
-        TabularEncoder,
-        ViTEncoder,
-    )
-    from zoo.fusion import (
-        ConcatFusion,
-        CrossAttentionFusion,
-        EarlyFusion,
-        Fusion,
-        GatedFusion,
-        LateFusion,
-        LowRankFusion,
-    )
-    from zoo.module import MultitaskModule
-    from zoo.tasks import TaskKind, task_kind
-
-_HOME = {
-    "zoo.contract": ("Batch", "ModalitySpec", "Output", "Sample", "TaskSpec", "Tokens", "collate"),
-    "zoo.encoders": (
-        "BERTEncoder",
-        "DNABERTEncoder",
-        "ESMEncoder",
-        "Encoder",
-        "FrozenImageEncoder",
-        "FrozenTextEncoder",
-        "LSTMEncoder",
-        "MLPEncoder",
-        "SCBERTEncoder",
-        "TabularEncoder",
-        "ViTEncoder",
-    ),
-    "zoo.fusion": (
-        "ConcatFusion",
-        "CrossAttentionFusion",
-        "EarlyFusion",
-        "Fusion",
-        "GatedFusion",
-        "LateFusion",
-        "LowRankFusion",
-    ),
-    "zoo.module": ("MultitaskModule",),
-    "zoo.tasks": ("TaskKind", "task_kind"),
+_REGISTRIES = {
+    "zoo.encoders.base": "ENCODERS",
+    "zoo.fusion.base": "FUSIONS",
+    "zoo.weighting.base": "WEIGHTINGS",
+    "zoo.models.base": "MODELS",
+    "zoo.training.losses": "LOSSES",
 }
-
-__all__ = [
-    "BERTEncoder",
-    "Batch",
-    "ConcatFusion",
-    "CrossAttentionFusion",
-    "DNABERTEncoder",
-    "ESMEncoder",
-    "EarlyFusion",
-    "Encoder",
-    "FrozenImageEncoder",
-    "FrozenTextEncoder",
-    "Fusion",
-    "GatedFusion",
-    "LSTMEncoder",
-    "LateFusion",
-    "LowRankFusion",
-    "MLPEncoder",
-    "ModalitySpec",
-    "MultitaskModule",
-    "Output",
-    "SCBERTEncoder",
-    "Sample",
-    "TabularEncoder",
-    "TaskKind",
-    "TaskSpec",
-    "Tokens",
-    "ViTEncoder",
-    "collate",
-    "task_kind",
-]
+"""Module -> the registry in it whose classes are attributes of ``zoo``."""
 
 
 def __getattr__(name: str) -> Any:
-    for home, names in _HOME.items():
-        if name in names:
-            return getattr(import_module(home), name)
+    if name == "load":
+        return import_module("zoo.bundle.load").load
+    if name == "load":
+        return import_module("zoo.bundle.load").load
+    if name[:1].isupper() or name == "collate":
+        contract = import_module("zoo.contract")
+        if hasattr(contract, name):
+            return getattr(contract, name)
+    if name[:1].isupper():
+        for home, registry in _REGISTRIES.items():
+            found = getattr(import_module(home), registry)
+            if name in found:
+                return found.get(name)
     raise AttributeError(f"module 'zoo' has no attribute '{name}'")

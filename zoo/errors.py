@@ -38,6 +38,11 @@ class MissingExtraError(ZooError, ImportError):
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Build the error for an unknown name, with the nearest known one.
 
+    Args:
+        what: the family of names, for the message.
+        name: that is unknown.
+        known: names that would have been right.
+
     >>> str(unknown_name("fusion", "LateFusoin", ["LateFusion", "GatedFusion"]))
     "unknown fusion 'LateFusoin'; did you mean 'LateFusion'? known: GatedFusion, LateFusion"
     """

@@ -6,7 +6,6 @@ Every command of the evidence (table1, ood, fewshot, ablate, robustness, a fit) 
 
 from __future__ import annotations
 
-import csv
 import datetime
 import json
 import math
@@ -17,12 +16,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from zoo.errors import DataError, SpecError
+from zoo.tables import Sheet, write_sheet
 
 FILE = "result.json"
 SCHEMA = 1
 DATA_WORDS = ("real", "simulated", "mixed")
-FIGURE_KINDS = ("bars", "lines", "heatmap", "structure")
+FIGURE_KINDS = ("bars", "lines", "heatmap", "chains")
 
 
 @dataclass
@@ -58,6 +60,11 @@ class Table:
     rows: list[dict[str, Any]]
     note: str = ""
 
+    def frame(self) -> pd.DataFrame:
+        """Every column, the ends of intervals included; what is unknown is None."""
+        keys = list(dict.fromkeys(k for c in self.columns for k in (c.key, c.low, c.high) if k))
+        return pd.DataFrame([[_plain(row.get(k)) for k in keys] for row in self.rows], columns=keys, dtype=object)
+
 
 @dataclass
 class Series:
@@ -84,7 +91,7 @@ class Figure:
         name: unique in its Result; letters, digits, "_" and "-" (it becomes a file name).
         title: heading.
         kind: "bars" (categorical x), "lines" (numeric or ordered x), "heatmap" (``values`` over ``rows`` and
-            ``columns``, such as a confusion matrix) or "structure" (``chains`` of coordinates).
+            ``columns``, such as a confusion matrix) or "chains" (``chains`` of coordinates).
         x_label, y_label: axes, with units.
         series: of bars and lines.
         references: name -> y of a horizontal line, such as chance.
@@ -193,7 +200,7 @@ class Result:
         written.write_text(json.dumps({"schema": SCHEMA, **_plain(content)}, indent=1, allow_nan=False) + "\n")
         written.replace(path)
         for table in self.tables if tables else []:
-            write_csv(table, path.parent / f"{table.name}.csv")
+            write_sheet(Sheet(table.frame()), path.parent / f"{table.name}.csv")
         return path
 
 
@@ -227,22 +234,6 @@ def load_result(folder: Path | str) -> Result:
         raise DataError(f"it does not hold a result: {error}", file=path) from error
     result.folder = path.parent
     return result
-
-
-def write_csv(table: Table, path: Path) -> None:
-    """Write every column of a table, the ends of intervals included; what is unknown is empty."""
-    keys = list(dict.fromkeys(k for c in table.columns for k in (c.key, c.low, c.high) if k))
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(keys)
-        writer.writerows([_field(row.get(k)) for k in keys] for row in table.rows)
-
-
-def _field(value: Any) -> Any:
-    value = _plain(value)
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def machine() -> str:

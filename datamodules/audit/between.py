@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.audit.duplicates import near_pairs
 from datamodules.audit.findings import Finding, SourceReport
-from datamodules.audit.fingerprints import Prints
 from datamodules.audit.reading import Reading
+from datamodules.core.duplicates import near_pairs
+from datamodules.core.fingerprints import Prints
+from zoo.contract import MODALITIES
 
 Part = tuple[SourceReport, Reading]
 
@@ -38,7 +39,7 @@ def _identical(left: Part, right: Part) -> list[Finding]:
     found = []
     for a, one in left[1].prints.items():
         for b, other in right[1].prints.items():
-            if one.kind != other.kind or one.kind == "tabular":
+            if one.kind != other.kind or MODALITIES.get(one.kind).table:
                 continue
             shared = [key for key in one.keys if key in other.keys]
             if shared:
@@ -54,9 +55,7 @@ def _identical(left: Part, right: Part) -> list[Finding]:
 
 def _near(parts: Sequence[Part]) -> list[Finding]:
     """Find near-identical images across sources, with one search over all images."""
-    images = [
-        (s, m, p) for s, (_, reading) in enumerate(parts) for m, p in reading.prints.items() if p.kind == "image"
-    ]
+    images = [(s, m, p) for s, (_, reading) in enumerate(parts) for m, p in reading.prints.items() if p.pictured]
     if len({s for s, _, _ in images}) < 2:
         return []
     hashes = np.concatenate([p.hashes for _, _, p in images])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, get_args, get_type_hints
 
 import yaml
 from rich.console import Console
 
 from datamodules.audit.report import print_table
-from datamodules.source import SOURCES, Source
+from datamodules.core.source import SOURCES, Source
 from zoo.errors import unknown_name
+from zoo.registry import Registry
 
 ACCESS = ("open", "registration", "credentialed", "simulated", "packaged")
 
@@ -31,7 +33,7 @@ def print_list(console: Console, *, access: Sequence[str] = (), modalities: Sequ
     Raises:
         UnknownNameError: no source has such a modality, or there is no such access.
     """
-    cards = {name: SOURCES.get(name)().card for name in SOURCES.names()}
+    cards = {name: SOURCES.get(name).known_card() for name in SOURCES.names()}
     known = {word for card in cards.values() for m in card.modalities for word in (m.name, m.kind)}
     for what, asked, allowed in (("access", access, ACCESS), ("modality or kind", modalities, known)):
         for name in asked:
@@ -57,7 +59,7 @@ def describe(name: str) -> str:
         UnknownNameError: there is no such source; with the nearest name.
     """
     cls = SOURCES.get(name)
-    card = cls().card
+    card = cls.known_card()
     lines = [f"{name}: {card.title}", "", _summary(cls), ""]
     lines.append("modalities")
     for m in card.modalities:
@@ -94,18 +96,57 @@ def _parameters(cls: type[Source]) -> list[inspect.Parameter]:
 def _arguments(cls: type[Source]) -> list[str]:
     """Each argument with its type, default and explanation."""
     said = _explanations(inspect.getdoc(cls) or "")
+    hints = _hints(cls)
     lines = []
     for p in _parameters(cls):
         kind = p.annotation if isinstance(p.annotation, str) else getattr(p.annotation, "__name__", str(p.annotation))
         lines.append(f"  {p.name}: {kind} = {p.default!r}")
         if p.name in said:
             lines.append(f"      {said[p.name]}")
+        for described in _dataclasses(hints.get(p.name)):
+            lines += [f"      {line}" for line in _fields(described)]
     return lines or ["  none"]
 
 
-def _explanations(docstring: str) -> dict[str, str]:
-    """Argument -> what the section Args of a docstring says of it."""
-    part = re.search(r"(?:^|\n)Args:\n((?:    .*(?:\n|$)|\n)*)", docstring)
+def _hints(cls: type[Source]) -> dict[str, Any]:
+    """Argument -> its type; none where a type is only there for type checkers."""
+    try:
+        return get_type_hints(cls.__init__)
+    except NameError:
+        return {}
+
+
+def _dataclasses(hint: Any) -> list[type]:
+    """The dataclasses that a type names, such as TableModality in Mapping[str, TableModality] | None."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return [hint]
+    return [found for part in get_args(hint) for found in _dataclasses(part)]
+
+
+def _fields(described: type) -> list[str]:
+    """Each field of a dataclass with its type, default and explanation, and the kinds that it can be of."""
+    said = _explanations(inspect.getdoc(described) or "", "Attributes")
+    lines = [f"{described.__name__}:"]
+    for field in fields(described):
+        lines.append(f"  {field.name}: {field.type}{_default(field)}")
+        if field.name in said:
+            lines.append(f"      {said[field.name]}")
+    kinds = getattr(described, "kinds", None)
+    if isinstance(kinds, Registry):
+        declared = kinds.declared()
+        width = max(map(len, declared), default=0)
+        lines += ["  kinds:", *(f"    {name:<{width}}  {words}" for name, words in declared.items())]
+    return lines
+
+
+def _default(field: Field[Any]) -> str:
+    value = field.default_factory() if field.default_factory is not MISSING else field.default
+    return ", which must be given" if value is MISSING else f" = {value!r}"
+
+
+def _explanations(docstring: str, section: str = "Args") -> dict[str, str]:
+    """Argument -> what a section of a docstring says of it."""
+    part = re.search(rf"(?:^|\n){section}:\n((?:    .*(?:\n|$)|\n)*)", docstring)
     found: dict[str, str] = {}
     names: list[str] = []
     for line in (part[1] if part else "").splitlines():
@@ -129,6 +170,7 @@ def class_path(cls: type[Source]) -> str:
 
 def _example(cls: type[Source]) -> str:
     settings = {p.name: _plain(p.default) for p in _parameters(cls) if p.default is not inspect.Parameter.empty}
+    settings |= {name: _plain(value) for name, value in cls.example.items()}
     source: dict[str, Any] = {"class_path": class_path(cls)}
     if settings:
         source["init_args"] = settings
@@ -140,6 +182,8 @@ def _plain(value: Any) -> Any:
     """A default as YAML can write it."""
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(v) for v in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

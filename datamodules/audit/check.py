@@ -18,10 +18,12 @@ from datamodules.audit.judge import judge
 from datamodules.audit.leaks import PARTS, Own
 from datamodules.audit.opening import Entry, own_splits
 from datamodules.audit.reading import Reading
-from datamodules.source import Source
-from datamodules.splits import FRACTIONS, SPLITS
-from zoo.contract import Sample
+from datamodules.core.source import Source
+from datamodules.core.splits import FRACTIONS, SPLITS
+from datamodules.io.frames import ImageReading
+from zoo.contract import MODALITIES, TASKS, Sample
 from zoo.errors import ZooError
+from zoo.specs import RawTask
 
 Progress = Callable[[Iterable[int], str], Iterable[int]]
 NAMED = 5
@@ -54,6 +56,7 @@ def check_all(
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     folds: int = 0,
+    grouping: str = "",
     progress: Progress = _silent,
 ) -> Report:
     """Check several sources, and compare them with each other.
@@ -66,9 +69,10 @@ def check_all(
         fractions: shares of the zoo's own split.
         seed: of the zoo's own split.
         folds: of the zoo's own split of joined sources.
+        grouping: of the zoo's own split of joined sources; see ``own_splits``.
         progress: wraps the rows while they are read.
     """
-    own = _joint(entries, root, fractions, seed, folds) if joint else [None] * len(entries)
+    own = _joint(entries, root, fractions, seed, folds, grouping) if joint else [None] * len(entries)
     done = [
         check(e, root, own=o, limit=limit, fractions=fractions, seed=seed, progress=progress)
         for e, o in zip(entries, own, strict=True)
@@ -86,12 +90,17 @@ def check_all(
 
 
 def _joint(
-    entries: Sequence[Entry], root: Path | str | None, fractions: Sequence[float], seed: int, folds: int
+    entries: Sequence[Entry],
+    root: Path | str | None,
+    fractions: Sequence[float],
+    seed: int,
+    folds: int,
+    grouping: str,
 ) -> list[Own | None]:
     sources = [e.own() for e in entries]
     for source in sources:
         source.open(root)
-    return list(own_splits(sources, fractions=fractions, seed=seed, folds=folds))
+    return list(own_splits(sources, fractions=fractions, seed=seed, folds=folds, grouping=grouping))
 
 
 def check(
@@ -129,8 +138,13 @@ def check(
         report.error = f"{error}"
         return Checked(report)
     report.title = source.card.title
-    report.skipped = {k: v for k, v in source.skipped.items() if v}
+    report.skipped, report.remarks = {k: v for k, v in source.skipped.items() if v}, list(source.remarks)
     report.rows = len(source)
+    source.readings = {
+        m.name: ImageReading(frame="middle", unit=m.unit)  # of several frames, which fit asks to choose from, one
+        for m in source.card.modalities
+        if MODALITIES.get(m.kind).pixels
+    }
     reading = Reading(source, own)
     rows = np.arange(len(source))
     if 0 < limit < len(rows):
@@ -152,6 +166,7 @@ def _read(source: Source, rows: Sequence[int], reading: Reading, report: SourceR
             reading.add(row, sample)
         except Exception as error:  # an audit names what fails, and goes on
             report.unreadable += 1
+            reading.leave_out()
             if len(report.unreadable_examples) < NAMED:
                 kind = "" if isinstance(error, (ZooError, OSError)) else f"{type(error).__name__}: "
                 report.unreadable_examples.append((source.id(row), f"{kind}{error}"))
@@ -164,7 +179,7 @@ def _read(source: Source, rows: Sequence[int], reading: Reading, report: SourceR
 
 
 def _example(sample: Sample, reading: Reading, row: int, label: str) -> Example:
-    return make_example(sample, reading.kinds, label, reading.part(row))
+    return make_example(sample, reading.modalities, label, reading.part(row))
 
 
 def _count(reading: Reading, report: SourceReport) -> None:
@@ -172,28 +187,37 @@ def _count(reading: Reading, report: SourceReport) -> None:
     report.published = {p: n for p in PARTS if p and (n := reading.parts.count(p))}
     report.own = dict.fromkeys(SPLITS, 0) | dict(Counter(reading.own.split[i] for i in ids if i in reading.own.split))
     for name, task in reading.tasks.items():
-        labels = Labels(task.kind, {c: {"all": 0} for c in task.classes}, {}, len(reading.labels[name]))
-        if task.kind == "regression":
-            labels.counts = {}
-            for target in sorted({t for _, label in reading.labels[name] for t in label}):
-                values = np.array([label[target] for _, label in reading.labels[name] if target in label], float)
-                labels.numbers[target] = {
-                    "rows": float(len(values)), "mean": float(values.mean()), "sd": float(values.std()),
-                    "min": float(values.min()), "max": float(values.max()),
-                }  # fmt: skip
-        elif task.kind != "structure":
-            for row, label in reading.labels[name]:
-                held = [label] if isinstance(label, str) else [k for k, v in label.items() if v]
-                for value in held:
-                    counts = labels.counts.setdefault(value, {"all": 0})
-                    for where in reading.places(row):
-                        counts[where] = counts.get(where, 0) + 1
-        report.labels[name] = labels
+        report.labels[name] = _labels(reading, name, task)
     names = reading.source.group_names()
     for column, counted in reading.groups.items():
         known = names.get(column, ())
         words = {(known[c] if 0 <= c < len(known) else str(c)): n for c, n in counted.items()}
         report.groups[column] = dict(sorted(words.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _labels(reading: Reading, name: str, task: RawTask) -> Labels:
+    """Counts of the classes of a task, and statistics of its numbers."""
+    kind, labelled = TASKS.get(task.kind), reading.labels[name]
+    counts: dict[str, dict[str, int]] = {}
+    numbers: dict[str, list[float]] = {}
+    for row, label in labelled:
+        for held in kind.label_classes(label):
+            counted = counts.setdefault(held, {"all": 0})
+            for where in reading.places(row):
+                counted[where] = counted.get(where, 0) + 1
+        for target, value in kind.label_targets(label).items():
+            if isinstance(value, float):
+                numbers.setdefault(target, []).append(value)
+    known = {c: {"all": 0} for c in task.classes} if counts or not labelled else {}
+    return Labels(task.kind, known | counts, {t: _statistics(v) for t, v in sorted(numbers.items())}, len(labelled))
+
+
+def _statistics(values: list[float]) -> dict[str, float]:
+    table = np.array(values, float)
+    return {
+        "rows": float(len(table)), "mean": float(table.mean()), "sd": float(table.std()),
+        "min": float(table.min()), "max": float(table.max()),
+    }  # fmt: skip
 
 
 def _show_pairs(source: Source, reading: Reading, report: SourceReport) -> None:

@@ -17,8 +17,8 @@ class Finding:
     """One thing that was found.
 
     Attributes:
-        kind: "identical", "near-identical", "group", "subject", "label in input", "reverse complement",
-            "class name in text", "empty class", "elsewhere" or "search".
+        kind: "identical", "near-identical", "overlap", "group", "subject", "label in input", "reverse complement",
+            "class name in text", "empty class", "missing", "elsewhere" or "search".
         level: "leak" where something of the test data, or the label, is given away; else "note".
         what: the modality, column or class it is about.
         message: the finding in words, with its numbers.
@@ -46,7 +46,7 @@ class Labels:
     """The labels of one task.
 
     Attributes:
-        kind: one of zoo.contract.TASK_KINDS.
+        kind: one of zoo.contract.TASKS.
         counts: class or label -> "all", "published train", ... of the publisher's split, "train", ... of the zoo's
             own -> rows.
         numbers: target -> count, mean, standard deviation, minimum and maximum, for regression.
@@ -71,6 +71,7 @@ class SourceReport:
         published, own: split -> rows, the publisher's ("" for none) and the zoo's.
         unreadable: rows that could not be read; unreadable_examples: (id, error) of the first ones.
         skipped, own_skipped: reason -> rows left out as published, and by the zoo's own reading.
+        remarks: how the files were read: unknown cells, exceptions among numbers, inferred types.
         labels: task -> labels.
         groups: group column -> value -> rows, for tests on unseen groups.
         findings: what was found.
@@ -91,6 +92,7 @@ class SourceReport:
     unreadable_examples: list[tuple[str, str]] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
     own_skipped: dict[str, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     labels: dict[str, Labels] = field(default_factory=dict)
     groups: dict[str, dict[str, int]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)

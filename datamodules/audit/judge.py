@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.audit.duplicates import near_pairs
 from datamodules.audit.findings import Finding, Level, some
-from datamodules.audit.fingerprints import Prints
 from datamodules.audit.leaks import ACCURACY, Judged, by_chance, column_accuracy, number_correlation
 from datamodules.audit.reading import Reading
-from datamodules.splits import SPLITS
+from datamodules.audit.shortcuts import find_shortcuts
+from datamodules.core.duplicates import near_pairs
+from datamodules.core.fingerprints import Prints
+from datamodules.core.notices import empty_splits, label_notices, repeated_features
+from datamodules.core.similarity import rare
+from datamodules.core.splits import FRACTIONS, SPLITS, connect
+from zoo.contract import MODALITIES, TASKS
 
-OWN_INPUT = ("image", "signal", "dna", "protein", "expression")
-"""Kinds of which two samples are not equal by chance; a text or a table beside one of them may repeat."""
 SHARED_NUMBER = 0.999
 """A column of numbers that correlates more than this with a regression target holds it."""
 
@@ -26,12 +29,12 @@ def judge(reading: Reading) -> list[Finding]:
     findings = [*_members(reading, "group"), *_members(reading, "subject")]
     for modality, prints in reading.prints.items():
         findings += _identical(reading, modality, prints)
-        if prints.kind == "image":
+        if prints.pictured:
             findings += _near(reading, modality, prints)
-        if prints.kind == "dna":
-            findings += _strands(reading, modality, prints)
-    findings += [*_columns(reading), *_words(reading)]
-    findings += _empty_classes(reading) if reading.complete else []
+        if prints.twins:
+            findings += _twins(reading, modality, prints)
+    findings += [*_overlaps(reading), *_columns(reading), *_words(reading), *find_shortcuts(reading)]
+    findings += [*_empty_classes(reading), *_lacking(reading)] if reading.complete else []
     return sorted(findings, key=lambda f: f.level != "leak")
 
 
@@ -92,10 +95,10 @@ def _members(reading: Reading, column: str) -> list[Finding]:
 
 def _level(reading: Reading, modality: str, judged: Judged) -> tuple[Level, str]:
     """Whether copies of this modality are a leak, and why they are not."""
-    kind = reading.kinds[modality]
-    if any(t.kind == "vqa" and t.reads == modality for t in reading.tasks.values()):
+    if any(t.reads == modality and TASKS.get(t.kind).asks for t in reading.tasks.values()):
         return "note", "questions repeat, about other images"
-    if kind not in OWN_INPUT and any(k in OWN_INPUT for k in reading.kinds.values()):
+    distinct = {name: MODALITIES.get(m.kind).distinct for name, m in reading.modalities.items()}
+    if not distinct[modality] and any(distinct.values()):
         return "note", "the rows have other inputs too"
     return ("leak" if judged.leaks else "note"), ""
 
@@ -160,9 +163,8 @@ def _pair_finding(
     if not judged.sets:
         return []
     level: Level = "leak" if judged.leaks and kind == "near-identical" else "note"
-    words = "pairs of different images that are nearly identical" if kind == "near-identical" else (
-        "pairs of sequences that are each other's reverse complement"
-    )  # fmt: skip
+    words = "pairs of different images that are nearly identical"
+    words = words if kind == "near-identical" else f"pairs of samples of which one is the other's {kind}"
     message = f"{words}: {judged.sets}; of these {_say(judged)}"
     handled = judged.handled if kind == "near-identical" else ""
     return [Finding(kind, level, modality, message, handled, _numbers(judged), judged.pairs())]
@@ -172,8 +174,37 @@ def _own(reading: Reading, row: int) -> str:
     return reading.own.split.get(reading.ids[row], "")
 
 
-def _strands(reading: Reading, modality: str, prints: Prints) -> list[Finding]:
-    return _pair_finding(reading, modality, "reverse complement", prints.strands(), prints.clusters())
+def _twins(reading: Reading, modality: str, prints: Prints) -> list[Finding]:
+    called = MODALITIES.get(prints.kind).twins
+    return _pair_finding(reading, modality, called, prints.twin_pairs(), prints.clusters())
+
+
+def _overlaps(reading: Reading) -> list[Finding]:
+    """Find sequences that share a stretch of letters with another one, copies aside."""
+    found = []
+    for modality, held in reading.pieces.items():
+        prints = reading.prints[modality]
+        content = dict(zip(prints.rows, prints.contents, strict=True))
+        first: dict[int, int] = {}
+        for row in held:
+            first.setdefault(content[row], row)
+        rows = list(first.values())
+        label = connect(rare([held[row] for row in rows]))
+        judged = Judged()
+        order = np.argsort(label, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
+            if len(part) > 1:
+                _add(judged, reading, [rows[k] for k in part.tolist()])
+        if judged.sets:
+            message = (
+                f"{judged.rows} of {len(rows)} different sequences share a stretch of letters with another "
+                f"({judged.sets} groups); of these {_say(judged)}"
+            )
+            handled = judged.handled
+            handled += "; data.split.group_by: similarity keeps them together" if judged.leaks else ""
+            level: Level = "leak" if judged.leaks else "note"
+            found.append(Finding("overlap", level, modality, message, handled, _numbers(judged), judged.pairs()))
+    return found
 
 
 # -- labels in inputs ----------------------------------------------------------------------------------------------
@@ -202,15 +233,10 @@ def _columns(reading: Reading) -> list[Finding]:
 
 def _targets(kind: str, labelled: list[tuple[int, int, Any]]) -> dict[str, list[tuple[int, int, Any]]]:
     """Name of each thing to be predicted ("" for the task itself) -> (place, row, label)."""
-    if kind in ("classification", "ordinal", "vqa"):
-        return {"": labelled}
-    if kind not in ("multilabel", "regression"):
-        return {}
     split: dict[str, list[tuple[int, int, Any]]] = {}
-    for place, row, labels in labelled:
-        for name, value in labels.items():
-            kept = float(value) if kind == "regression" else str(value)
-            split.setdefault(f" '{name}'", []).append((place, row, kept))
+    for place, row, label in labelled:
+        for name, value in TASKS.get(kind).label_targets(label).items():
+            split.setdefault(f" '{name}'" if name else "", []).append((place, row, value))
     return split
 
 
@@ -238,11 +264,32 @@ def _words(reading: Reading) -> list[Finding]:
     return found
 
 
+def _lacking(reading: Reading) -> list[Finding]:
+    """Find what a fit would warn of: classes without training rows, few test rows, features of one name."""
+    found = []
+    for name, task in reading.tasks.items():
+        kind = TASKS.get(task.kind)
+        labelled = dict.fromkeys(SPLITS, 0)
+        counts: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+        for row, label in reading.labels[name]:
+            split = _own(reading, row)
+            if split in counts:
+                labelled[split] += 1
+                counts[split].update(kind.label_classes(label))
+        found += [Finding("missing", "note", name, said) for said in label_notices(task, labelled, counts)]
+    for modality, raw in reading.modalities.items():
+        said = repeated_features(modality, raw.features)
+        found += [Finding("missing", "note", modality, words) for words in said]
+    sizes = Counter(reading.own.split.values())
+    said = empty_splits([reading.source], sizes, FRACTIONS)
+    return found + [Finding("missing", "note", "split", words) for words in said]
+
+
 def _empty_classes(reading: Reading) -> list[Finding]:
     """Find classes that the zoo's own split leaves without training or without test rows."""
     found = []
     for name, task in reading.tasks.items():
-        if task.kind not in ("classification", "ordinal") or not reading.labels[name]:
+        if not TASKS.get(task.kind).fixed_classes() or not reading.labels[name]:
             continue
         held: dict[str, set[str]] = {c: set() for c in task.classes}
         for row, label in reading.labels[name]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.splits import stable_key
+from datamodules.core.splits import stable_key
 
 ACCURACY = 0.99
 """A column gives the label away where it alone tells more than this share of labels that were held out."""
@@ -73,7 +73,13 @@ class Judged:
     examples: list[tuple[bool, tuple[str, str]]] = field(default_factory=list)
 
     def add(self, ids: Sequence[str], parts: Sequence[str], own: Own) -> None:
-        """Count one set of rows; ``parts`` are those of the publisher's split, "" where there is none."""
+        """Count one set of rows; ``parts`` are those of the publisher's split, "" where there is none.
+
+        Args:
+            ids: of the rows of the set.
+            parts: of the publisher's split, one a row; "" where there is none.
+            own: where the zoo's own reading puts rows.
+        """
         verdict = own.judge(ids)
         crosses = len(set(parts)) > 1
         self.sets += 1

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from datamodules.audit.leaks import Own
-from datamodules.files import require_file
-from datamodules.join import join_sources, unique_names
-from datamodules.source import SOURCES, Source
-from datamodules.splits import FRACTIONS, assign_splits
+from datamodules.core.join import join_sources
+from datamodules.core.similarity import group_similar
+from datamodules.core.source import SOURCES, Source
+from datamodules.core.splits import FRACTIONS, assign_splits
+from datamodules.io.files import require_file
 from zoo.errors import DataError, SpecError
 
 AS_PUBLISHED: dict[str, Any] = {
@@ -87,7 +88,7 @@ class Config:
     """What a configuration says about data.
 
     Attributes:
-        entries: its sources; root: data.root or ""; seed, fractions and folds: of the split.
+        entries: its sources; root: data.root or ""; seed, fractions, folds and grouping: of the split.
     """
 
     entries: list[Entry]
@@ -95,6 +96,7 @@ class Config:
     seed: int
     fractions: Sequence[float]
     folds: int = 0
+    grouping: str = ""
 
 
 def entries_of_config(path: Path) -> Config:
@@ -115,9 +117,11 @@ def entries_of_config(path: Path) -> Config:
     if not isinstance(settings, dict) or not isinstance(listed, list) or not listed:
         raise DataError("the configuration lists no data.init_args.sources; give one that fit takes", file=path)
     entries = [_entry(item, path) for item in listed]
-    fractions = settings.get("fractions") or FRACTIONS
-    seed, folds = int(settings.get("seed") or 0), int(settings.get("folds") or 0)
-    return Config(entries, str(settings.get("root") or ""), seed, fractions, folds)
+    split = settings.get("split") or {}
+    fractions = split.get("fractions") or FRACTIONS
+    seed, folds = int(split.get("seed") or 0), int(split.get("cross_validation") or 0)
+    grouping = str(split.get("group_by") or "") or ("duplicates" if split.get("group_duplicates") else "")
+    return Config(entries, str(settings.get("root") or ""), seed, fractions, folds, grouping)
 
 
 def _entry(item: Any, path: Path) -> Entry:
@@ -145,14 +149,28 @@ def _from_yaml(class_path: str, settings: Mapping[str, Any]) -> Source:
 
 
 def own_splits(
-    sources: Sequence[Source], *, fractions: Sequence[float] = FRACTIONS, seed: int = 0, folds: int = 0
+    sources: Sequence[Source],
+    *,
+    fractions: Sequence[float] = FRACTIONS,
+    seed: int = 0,
+    folds: int = 0,
+    grouping: str = "",
 ) -> list[Own]:
     """Split opened sources as a data module does, jointly.
+
+    Args:
+        sources: opened sources.
+        fractions: shares of train, val and test.
+        seed: of the split.
+        folds: folds of a cross-validation; 0 for none.
+        grouping: "duplicates" or "similarity" puts such rows into one group first; see SplitOptions.
 
     Returns:
         For each source, where its rows end.
     """
     join = join_sources(sources)
+    if grouping:
+        join, _ = group_similar(join, sources, overlaps=grouping == "similarity")
     splits = assign_splits(join.table, fractions=fractions, seed=seed, folds=folds).tolist()
     groups = join.table["group"].tolist()
     found = [Own() for _ in sources]
@@ -166,8 +184,3 @@ def own_splits(
             if published[source][row]:
                 found[source].fixed.add(name)
     return found
-
-
-def entry_names(entries: Sequence[Entry]) -> list[str]:
-    """Names of entries in tables; a class that is used twice is numbered."""
-    return unique_names([e.make() for e in entries])

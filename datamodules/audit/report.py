@@ -10,14 +10,22 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.audit.findings import Finding, Labels, Report, SourceReport, some
-from datamodules.splits import SPLITS
+from datamodules.core.splits import SPLITS
+from zoo.contract import TASKS
 
 MOST = 12
 """Classes or values in one cell."""
 
 
 def print_table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: drawn on a terminal, else in plain columns that are never wrapped."""
+    """Print a table: drawn on a terminal, else in plain columns that are never wrapped.
+
+    Args:
+        console: where to.
+        title: above the table.
+        columns: headings.
+        rows: cells of each row.
+    """
     if not rows:
         return
     if console.is_terminal:
@@ -44,6 +52,8 @@ def print_report(console: Console, report: Report) -> None:
         ("source", "rows", "read", "unreadable", "published", "own train/val/test", "left out", "seconds"),
         [_rows_line(s) for s in checked],
     )  # fmt: skip
+    remarks = [(s.name, remark) for s in checked for remark in s.remarks]
+    print_table(console, "How the files were read", ("source", "remark"), remarks)
     lines = [(s.name, task, label_words(labels)) for s in checked for task, labels in s.labels.items()]
     print_table(console, "Labels (all: own train/val/test)", ("source", "task", "rows of each class"), lines)
     groups = [(s.name, c, str(len(v)), counts_words(v)) for s in checked for c, v in s.groups.items()]
@@ -108,7 +118,7 @@ def label_words(labels: Labels, most: int = MOST) -> str:
     if not labels.counts:
         return f"{labels.rows} rows"
     ordered = list(labels.counts.items())
-    if labels.kind == "vqa":
+    if TASKS.get(labels.kind).open_classes:
         ordered.sort(key=lambda item: -item[1]["all"])
     words = [f"{c} {n['all']} ({'/'.join(str(n.get(s, 0)) for s in SPLITS)})" for c, n in ordered[:most]]
     more = len(ordered) - most

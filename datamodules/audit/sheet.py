@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datamodules.audit.examples import TILE, Example, shorten, wrap
+from datamodules.audit.examples import TILE, Example, wrap
 from datamodules.audit.findings import Report, SourceReport
+from zoo.values import shorten
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

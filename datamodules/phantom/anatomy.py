@@ -94,7 +94,14 @@ def coverage(distance: npt.NDArray[np.floating[Any]], pixel: float) -> FloatArra
 def ellipsoid(
     g: Grid, centre: tuple[float, float, float], radii: tuple[float, float, float], grow: float = 0.0
 ) -> FloatArray:
-    """Coverage (Z, H, W) of an axis-aligned ellipsoid whose radii are enlarged by ``grow``."""
+    """Coverage (Z, H, W) of an axis-aligned ellipsoid whose radii are enlarged by ``grow``.
+
+    Args:
+        g: grid of points.
+        centre: z, y, x of the middle, in the units of the grid.
+        radii: along z, y, x.
+        grow: added to each radius.
+    """
     rx, ry, rz = (r + grow for r in radii)
     q = ((g.x - centre[0]) / rx) ** 2 + ((g.y - centre[1]) / ry) ** 2 + ((g.z - centre[2]) / rz) ** 2
     return coverage((1.0 - np.sqrt(q)) * min(rx, ry), 2.0 / g.x.shape[2])

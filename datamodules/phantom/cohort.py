@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.phantom import eeg, latent, scrna
 from datamodules.phantom.ct import render_ct
 from datamodules.phantom.design import TASK_MODALITIES
@@ -31,9 +32,9 @@ from datamodules.phantom.protein import render_protein
 from datamodules.phantom.questions import render_question
 from datamodules.phantom.scrna import render_scrna
 from datamodules.phantom.xray import render_xray
-from datamodules.source import SOURCES, RawModality, RawTask, Source, SourceCard
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError, unknown_name
+from zoo.specs import RawModality, RawTask
 
 VISITS: dict[str, tuple[str, ...]] = {
     "general": (
@@ -104,7 +105,7 @@ _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 _READS = {"structure": "protein", "vqa": "question"}
 _UNITS = {"structure": "angstrom", "expression": "ln occupancy"}
-_IMAGES: dict[tuple[str, str], Callable[[Patient, int], npt.NDArray[Any]]] = {
+IMAGES: dict[tuple[str, str], Callable[[Patient, int], npt.NDArray[Any]]] = {
     ("general", "xray"): render_xray,
     ("general", "ct"): render_ct,
     ("general", "mri"): render_mri,
@@ -195,6 +196,8 @@ class PhantomCohort(Source):
         SpecError: ``n``, ``seed``, ``size`` or ``presence`` is out of range, or none of the modalities can
             inform one of the named tasks.
     """
+
+    group_unit = "patient"
 
     def __init__(
         self,
@@ -287,7 +290,7 @@ class PhantomCohort(Source):
             if modality == "question":
                 sample.inputs[modality], reply = render_question(patient, asked_image(patient, present))
             else:
-                sample.inputs[modality] = _render_input(patient, visit, modality, self.size)
+                sample.inputs[modality] = render_input(patient, visit, modality, self.size)
         for task in self.tasks:
             if task in VISIT_TASKS[visit] and _informed(task, present):
                 sample.targets[task] = reply if task == "vqa" else _LABELS[task](patient)
@@ -313,10 +316,17 @@ def _informed(task: str, present: tuple[str, ...]) -> bool:
     return bool(set(TASK_MODALITIES[task]) & set(present)) and _READS.get(task, present[0]) in present
 
 
-def _render_input(patient: Patient, visit: str, modality: str, size: int) -> object:
-    """Render one modality of one visit, the question apart."""
-    if (visit, modality) in _IMAGES:
-        return _IMAGES[visit, modality](patient, size)
+def render_input(patient: Patient, visit: str, modality: str, size: int) -> object:
+    """Render one modality of one visit, the question apart.
+
+    Args:
+        patient: the virtual patient.
+        visit: name of the visit.
+        modality: to render.
+        size: side of images, in pixels.
+    """
+    if (visit, modality) in IMAGES:
+        return IMAGES[visit, modality](patient, size)
     if modality == "protein":
         return render_protein(patient)[0]
     others: dict[str, Callable[[Patient], object]] = {

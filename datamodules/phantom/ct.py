@@ -14,13 +14,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from skimage.transform import iradon, radon
 
 from datamodules.phantom.anatomy import FloatArray, body, grid, paint
 from datamodules.phantom.latent import Patient
-
-_radon: Callable[..., Any] = radon
-_iradon: Callable[..., Any] = iradon
 
 HOUNSFIELD: dict[str, float | None] = {
     "muscle": 60.0,
@@ -63,10 +59,13 @@ def true_hounsfield(patient: Patient, size: int = 32) -> FloatArray:
 
 def sinogram(hounsfield: FloatArray, angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Line integrals (W, A) of the attenuation, without unit, for (H, W) HU and (A,) angles in degrees."""
+    from skimage import transform  # heavy: only where a scan is made
+
+    radon: Callable[..., Any] = transform.radon
     attenuation = WATER * FIELD / hounsfield.shape[1] * (1.0 + hounsfield.astype(np.float64) / 1000.0)
     with warnings.catch_warnings():  # of the corners outside the scanner's circle, which hold air
         warnings.filterwarnings("ignore", message="Radon transform")
-        return np.asarray(_radon(attenuation, theta=angles, circle=True), dtype=np.float64)
+        return np.asarray(radon(attenuation, theta=angles, circle=True), dtype=np.float64)
 
 
 def render_ct(patient: Patient, size: int = 32, photons: float = 3e5) -> FloatArray:
@@ -83,10 +82,13 @@ def render_ct(patient: Patient, size: int = 32, photons: float = 3e5) -> FloatAr
     Raises:
         SpecError: ``size`` is not allowed.
     """
+    from skimage import transform
+
+    iradon: Callable[..., Any] = transform.iradon
     truth = true_hounsfield(patient, size)
     angles = np.linspace(0.0, 180.0, int(np.clip(size, 36, 180)), endpoint=False)
     counts = patient.generator("ct").poisson(photons * np.exp(-sinogram(truth, angles)))
     measured = -np.log(np.maximum(counts, 1) / photons)
-    attenuation = _iradon(measured, theta=angles, filter_name="shepp-logan", circle=True, output_size=size)
+    attenuation = iradon(measured, theta=angles, filter_name="shepp-logan", circle=True, output_size=size)
     hounsfield = 1000.0 * (attenuation * size / (WATER * FIELD) - 1.0)
     return np.asarray(np.clip(hounsfield, *RANGE), dtype=np.float32)

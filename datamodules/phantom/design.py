@@ -219,6 +219,11 @@ def information(task: str, a: str, b: str) -> Information:
     With gains g: redundant = max(0, g_a + g_b - g_ab), synergistic = max(0, g_ab - g_a - g_b), and unique is
     what remains of each alone. A plain account in accuracy, not a partial information decomposition in bits.
 
+    Args:
+        task: of the design.
+        a: a modality.
+        b: another modality.
+
     >>> information("response", "ct", "genomics").synergistic
     0.5
     """

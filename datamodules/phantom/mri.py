@@ -41,7 +41,13 @@ NOISE = 0.035
 
 
 def rician(signal: FloatArray, noise: float, rng: np.random.Generator) -> FloatArray:
-    """Magnitude of a complex signal with normal noise in both channels (Gudbjartsson and Patz 1995, eq. 1)."""
+    """Magnitude of a complex signal with normal noise in both channels (Gudbjartsson and Patz 1995, eq. 1).
+
+    Args:
+        signal: magnitudes without noise.
+        noise: standard deviation of the noise in each channel.
+        rng: draws the noise.
+    """
     real, imaginary = rng.normal(0.0, noise, size=(2, *signal.shape))
     return np.asarray(np.hypot(signal + real, imaginary), dtype=np.float32)
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
-from skimage.color import hed2rgb
 
 from datamodules.phantom.anatomy import FloatArray, axis, coverage
 from datamodules.phantom.latent import MALIGNANCY, Patient
@@ -42,6 +40,8 @@ LOOKS = {
 
 def _texture(size: int, scale: float, rng: np.random.Generator) -> FloatArray:
     """Smooth random field (size, size) of mean 0 and standard deviation 1; ``scale`` is in half fields of view."""
+    from scipy.ndimage import gaussian_filter
+
     field = gaussian_filter(rng.normal(size=(size, size)), scale * size / 2.0, mode="wrap")
     return np.asarray((field - field.mean()) / field.std(), dtype=np.float32)
 
@@ -75,6 +75,8 @@ def render_pathology(patient: Patient, size: int = 32) -> npt.NDArray[np.uint8]:
     Raises:
         SpecError: ``size`` is not allowed.
     """
+    from skimage.color import hed2rgb
+
     rng = patient.generator("pathology")
     nuclei = _nuclei(LOOKS[MALIGNANCY[patient.malignant]], size, rng)
     fibres = _texture(size, 0.12, rng)

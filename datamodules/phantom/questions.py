@@ -47,6 +47,12 @@ _DENSITY = {"hyperdense": "hemorrhage", "hypodense": "cyst"}
 def answer(modality: str, kind: str, absence: bool, values: Mapping[str, int]) -> str:
     """Return the answer for latent ``values`` (organ, disease, calcification, effusion as codes).
 
+    Args:
+        modality: that the question is about.
+        kind: of the question, such as "lesion".
+        absence: whether the question asks for absence.
+        values: latent variable -> code.
+
     >>> answer("ct", "lesion", False, {"disease": 3}), answer("mri", "lesion", False, {"disease": 3})
     ('no', 'yes')
     """

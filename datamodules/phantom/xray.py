@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import zoom
 
 from datamodules.phantom.anatomy import FloatArray, axis, body, grid, paint
 from datamodules.phantom.latent import Patient
@@ -62,6 +61,8 @@ def render_xray(patient: Patient, size: int = 32, photons: float | None = 4000.0
     """
     integral = line_integrals(patient, size).astype(np.float64)
     if integral.shape[0] != size:
+        from scipy.ndimage import zoom
+
         integral = zoom(integral, (size / integral.shape[0], 1.0), order=1, grid_mode=True, mode="nearest")
     if photons is not None:
         counts = patient.generator("xray").poisson(photons * np.exp(-integral))

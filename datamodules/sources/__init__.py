@@ -1,10 +1,16 @@
-"""Sources: one file a published data set, its layout and its card. Every module of this folder is imported."""
+"""Sources: one file a published data set, its layout and its card. Each is found by itself."""
 
-from importlib import import_module
-from pkgutil import iter_modules
+from __future__ import annotations
 
-from datamodules.source import SOURCES
+from typing import Any
 
-for _module in iter_modules(__path__, f"{__name__}."):
-    import_module(_module.name)
-globals().update({name: SOURCES.get(name) for name in SOURCES.names()})
+from datamodules.core.source import SOURCES
+
+
+def __getattr__(name: str) -> Any:
+    """Return the source class of that name, such as ``datamodules.sources.Table``."""
+    if not name.startswith("_") and name in SOURCES:
+        return SOURCES.get(name)
+    raise AttributeError(
+        f"module 'datamodules.sources' has no source '{name}'; sources: {', '.join(SOURCES.names())}"
+    )

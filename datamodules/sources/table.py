@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from datamodules.arrow_table import ArrowTable, as_text, stamp
-from datamodules.source import SOURCES, Overview, RawModality, RawTask, Source, SourceCard
-from datamodules.table_values import read_value
-from zoo.contract import MODALITY_KINDS, TASK_KINDS, Sample
+from datamodules.core.source import SOURCES, Overview, Source, SourceCard
+from datamodules.core.splits import SPLITS
+from datamodules.io.arrow_table import ArrowTable, stamp
+from datamodules.io.table_file import TextFormat
+from datamodules.io.table_values import TableCell
+from datamodules.io.typed_table import TableReading, TypedTable
+from datamodules.io.unknown import Unknown, text_of
+from zoo.contract import MODALITIES, TASKS, ModalityKind, Sample
 from zoo.errors import DataError, SpecError
-
-UNKNOWN = ("", "nan", "NaN", "NA", "N/A", "null", "None")
-"""Words that stand for an unknown value unless others are given."""
+from zoo.registry import Registry
+from zoo.specs import RawModality, RawTask, TableTask
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,14 @@ class TableModality:
     """Where a modality is found in the table.
 
     Attributes:
-        kind: image, signal, dna, expression, protein, text or tabular.
+        kind: name of a registered ModalityKind, such as image, signal, text or tabular.
         column: its column: an inline value, or a file where ``path`` is given; "" takes the modality's name.
-        columns: the columns of a tabular modality, or the genes of an expression that has a column each.
+        columns: for kinds of which a value lies in several columns: those of a tabular modality, or the genes of an
+            expression. A pattern such as "mrna_*" means all columns that match, but none of labels and names.
         path: the file below the table's folder, with "{}" for the cell, such as "images/{}.png"; "{}" where the
             cell is the path itself.
         unit: of the values, such as "HU", "uV", "counts".
-        sampling_rate: of a signal, in Hz.
+        sampling_rate: in Hz, of kinds that have one, such as signals.
     """
 
     kind: str
@@ -42,45 +46,20 @@ class TableModality:
     path: str = ""
     unit: str = ""
     sampling_rate: float = 0.0
-
-
-@dataclass(frozen=True)
-class TableTask:
-    """Where the labels of a task are found in the table.
-
-    Attributes:
-        kind: classification, multilabel, ordinal, regression, structure, token_classification or vqa.
-        column: its column; "" takes the task's name. Multilabel: the labels of a row, parted by ``separator``.
-        columns: for multilabel and regression, a column a label or target (0 or 1, or a number).
-        classes: the classes; () takes what the column holds, sorted (ordinal: in order, and must be given).
-        modalities: those that may inform the task; () for all.
-        reads: the modality that the head reads (vqa: the question; structure and token_classification: the protein).
-        separator: between the labels of a multilabel column.
-        path: structure: the file of a (L, 3) or (L, 4) array, with "{}" for the cell.
-        unit: of the targets.
-    """
-
-    kind: str
-    column: str = ""
-    columns: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-    modalities: tuple[str, ...] = ()
-    reads: str = ""
-    separator: str = "|"
-    path: str = ""
-    unit: str = ""
+    kinds: ClassVar[Registry[ModalityKind]] = MODALITIES
 
 
 @SOURCES.register
 class Table(Source):
-    """Read a table of your own: csv, tsv, Parquet or Arrow.
+    """Read a table of your own: csv or tsv, also packed, Parquet, Arrow or a spreadsheet.
 
-    A cell that is empty or says unknown is a modality or a label that the row does not have. Paths are relative
-    to the table's folder. With ``data.index`` the table is memory-mapped: it may have millions of rows.
+    A cell that is empty or says unknown is a modality or a label that the row does not have; how many there are is
+    printed. Paths are relative to the table's folder. With ``data.loading.index`` the table is memory-mapped: it may
+    have millions of rows.
 
     Args:
         folder: folder of the table below the root.
-        file: name of the table.
+        file: name of the table, or of the folder of a Parquet data set.
         modalities: name -> where it is found.
         tasks: name -> where its labels are found.
         id: column of the rows' names, each once; "" numbers the rows.
@@ -88,11 +67,25 @@ class Table(Source):
         group: column of what must not cross a split, such as the patient; "" for none.
         split: column that says train, val or test, empty where it is open; "" for none.
         groups: columns that become group codes, such as site, for evaluation out of distribution.
-        unknown: words that stand for an unknown value.
+        unknown: words that stand for an unknown value beside null, empty cells and words such as NA, nan and None; a
+            word that is declared as a class is a class.
+        reading: types of columns, words of the split, and how text is written.
         title: what the data are called in reports; "" takes the file's name.
         simulated: whether the rows come from a simulator.
     """
 
+    example = {
+        "modalities": {
+            "xray": {"kind": "image", "column": "scan", "path": "images/{}.png"},
+            "report": {"kind": "text"},
+            "clinical": {"kind": "tabular", "columns": ["age", "smoker"]},
+        },
+        "tasks": {
+            "diagnosis": {"kind": "classification"},
+            "severity": {"kind": "regression", "modalities": ["xray"]},
+        },
+        "group": "patient",
+    }
     sorts = False  # the order of the table is the order of the rows, so that nothing but the file is kept
 
     def __init__(
@@ -107,18 +100,19 @@ class Table(Source):
         group: str = "",
         split: str = "",
         groups: Sequence[str] = (),
-        unknown: Sequence[str] = UNKNOWN,
+        unknown: Sequence[str] = (),
+        reading: TableReading = TableReading(),
         title: str = "",
         simulated: bool = False,
     ) -> None:
         super().__init__(folder=folder)
-        self.file, self.unknown = file, tuple(unknown)
+        self.file, self.unknown, self.reading = file, tuple(unknown), reading
         self.modalities, self.tasks = dict(modalities or {}), dict(tasks or {})
         self.columns = {"id": id, "subject": subject, "group": group, "split": split}
-        self.groups = tuple(groups)
-        self._rows: ArrowTable | None = None
+        self.groups, self.group_unit = tuple(groups), group or "group"
+        self._rows: TypedTable | None = None
         self._names: dict[str, tuple[str, ...]] = {}
-        self._found: dict[str, tuple[str, ...]] = {}  # classes of multilabel columns, which take a look at all rows
+        self._found: dict[str, tuple[str, ...]] = {}  # classes, for which all rows may have to be read
         self._check()
         self.card = SourceCard(
             title=title or file,
@@ -129,50 +123,74 @@ class Table(Source):
             citation="your own data",
             where="you have it: a table with a row a sample",
             layout=f"{file}: a column a modality (a value, or a path), a column a label, group columns",
-            size="any: see data.index for tables of millions of rows",
+            size="any: see data.loading.index for tables of millions of rows",
         )
 
     def _check(self) -> None:
         for name, modality in self.modalities.items():
-            if modality.kind not in MODALITY_KINDS:
-                raise SpecError(f"modality '{name}': kind '{modality.kind}' is unknown; kinds: {MODALITY_KINDS}")
-            if modality.kind == "tabular" and not modality.columns:
-                raise SpecError(f"modality '{name}': a tabular modality lists its 'columns'")
+            if MODALITIES.get(modality.kind).table and not modality.columns:
+                raise SpecError(f"modality '{name}': a {modality.kind} modality lists its 'columns'")
         for name, task in self.tasks.items():
-            if task.kind not in TASK_KINDS:
-                raise SpecError(f"task '{name}': kind '{task.kind}' is unknown; kinds: {TASK_KINDS}")
-            if task.kind == "ordinal" and not task.classes:
-                raise SpecError(f"task '{name}': an ordinal task lists its 'classes' in increasing order")
-            if task.kind == "token_classification" and not task.classes:
-                raise SpecError(
-                    f"task '{name}': lists its 'classes', one letter each, of which a cell holds one a token"
-                )
-            if task.kind in ("vqa", "structure", "token_classification") and not task.reads:
-                raise SpecError(f"task '{name}': a {task.kind} task names the modality that its head 'reads'")
+            TASKS.get(task.kind).table_check(name, task)
+        wrong = sorted(set(self.reading.split_words) - set(SPLITS))
+        if wrong:
+            raise SpecError(f"reading.split_words names {wrong}; it says which words mean train, val and test")
+
+    def cell_options(self) -> dict[str, Any]:
+        """How the cells of a row are read, with the types of columns as they were found."""
+        self.ready()
+        reader = self.rows.reader
+        numbers = {c for n in self.tasks for c in self._numbers_of(n)}
+        listed = [c for m in self.modalities.values() for c in m.columns]
+        return {
+            "modalities": {n: asdict(m) for n, m in self.modalities.items()},
+            "tasks": {n: asdict(replace(t, classes=self.classes(n))) for n, t in self.tasks.items()},
+            "unknown": list(self.unknown),
+            "values": list(self.reading.values),
+            "exceptions": self.reading.exceptions,
+            "types": {c: asdict(reader(c, number=c in numbers).type) for c in dict.fromkeys([*listed, *numbers])},
+            "id": self.columns["id"],
+            "group": self.columns["group"],
+        }
 
     # -- opening ---------------------------------------------------------------------------------------------
 
     def ready(self) -> None:
         """Map the table; nothing of it is read."""
-        if self._rows is None:
-            self._rows = ArrowTable(self.path / self.file, self.index_folder)
-            self._rows.require([c for c in self._all_columns() if c])
-            self._names = {g: self._group_names(g) for g in self.groups}
-
-    def _group_names(self, column: str) -> tuple[str, ...]:
-        return tuple(v for v in self.rows.distinct(column) if v not in self.unknown)
+        if self._rows is not None:
+            return
+        how = self.reading
+        table = ArrowTable(
+            self.path / self.file,
+            self.index_folder,
+            told=TextFormat(how.separator, how.encoding, how.sheet),
+            unknown=Unknown(self.unknown, how.values),
+        )
+        self._rows = rows = TypedTable(table, how)
+        named = [*self.columns.values(), *self.groups, *(m.column for m in self.modalities.values())]
+        table.require([c for c in named if c])
+        self.tasks = {n: replace(t, columns=rows.columns(t.columns)) for n, t in self.tasks.items()}
+        labels = [c for n, t in self.tasks.items() for c in t.labels(n)]
+        spared = {*self.columns.values(), *labels}
+        self.modalities = {n: replace(m, columns=rows.columns(m.columns, spared)) for n, m in self.modalities.items()}
+        table.require([*labels, *(c for n in self.modalities for c in self._columns_of(n))])
+        self._names = {g: tuple(table.distinct(g)) for g in self.groups}
 
     @property
-    def rows(self) -> ArrowTable:
+    def rows(self) -> TypedTable:
         """The table."""
         self.ready()
         assert self._rows is not None
         return self._rows
 
-    def _all_columns(self) -> list[str]:
-        named = [c for n, m in self.modalities.items() for c in (m.columns or (m.column or n,))]
-        named += [c for n, t in self.tasks.items() for c in (t.columns or (t.column or n,))]
-        return [*named, *self.columns.values(), *self.groups]
+    def _columns_of(self, modality: str) -> tuple[str, ...]:
+        told = self.modalities[modality]
+        return told.columns or (told.column or modality,)
+
+    def _numbers_of(self, task: str) -> tuple[str, ...]:
+        """The columns of a task whose labels are numbers."""
+        told = self.tasks[task]
+        return TASKS.get(told.kind).table_numbers(task, told)
 
     def stamp(self, root: Path | str | None) -> str:
         """Size and time of change of the table."""
@@ -183,70 +201,95 @@ class Table(Source):
             raise SpecError(
                 "Table: describe at least one of 'modalities' and one of 'tasks'; see README, Your own data"
             )
+        table = self.rows.table
+        for name in self.tasks:
+            self.rows.require_numbers(self._numbers_of(name), f"task '{name}'")
         self.card = replace(
             self.card,
             modalities=tuple(_raw_modality(n, m) for n, m in self.modalities.items()),
-            tasks=tuple(replace(_raw_task(n, t), classes=self._classes(n, t)) for n, t in self.tasks.items()),
+            tasks=tuple(replace(_raw_task(n, t), classes=self.classes(n)) for n, t in self.tasks.items()),
         )
-        count = len(self.rows)
-        told = {c: self._clean(name) if name else np.full(count, "", object) for c, name in self.columns.items()}
-        if self.columns["id"]:
-            empty = np.flatnonzero(told["id"] == "")
-            if len(empty):
-                raise DataError(
-                    f"the id column '{self.columns['id']}' is empty", file=self.rows.path, row=int(empty[0])
-                )
-            twice = pd.Series(told["id"]).duplicated().to_numpy()
-            if twice.any():
-                row = int(np.argmax(twice))
-                raise DataError(f"the id '{told['id'][row]}' occurs twice", file=self.rows.path, row=row)
-        else:
-            width = len(str(count - 1))  # so that the order of names is the order of rows
-            told["id"] = np.char.zfill(np.arange(count).astype(str), width).astype(object)
-        wrong = sorted(set(told["split"]) - {"", "train", "val", "test"})
+        count = len(table)
+        told = {c: table.texts(name) if name else np.full(count, "", object) for c, name in self.columns.items()}
+        told["id"] = self._ids(told["id"])
+        told["split"] = self._splits(told["split"])
+        strata = [(TASKS.get(t.kind).table_stratum(n, t), t) for n, t in self.tasks.items()]
+        first = next((table.texts(c, t.classes) for c, t in strata if c), np.full(count, "", object))
+        self.remarks = self.rows.remarks(self._roles(), told["id"])
+        return pd.DataFrame({**told, "stratum": first})
+
+    def _ids(self, told: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+        column, path = self.columns["id"], self.rows.table.path
+        if not column:
+            width = len(str(len(told) - 1))  # so that the order of names is the order of rows
+            return np.char.zfill(np.arange(len(told)).astype(str), width).astype(object)
+        empty = np.flatnonzero(told == "")
+        if len(empty):
+            row = int(empty[0])
+            said = text_of(self.rows.table.value(column, row))
+            why = f", since {said!r} counts as unknown (see reading.values)" if said else ""
+            raise DataError(f"the id column '{column}' is empty{why}", file=path, row=row)
+        twice = pd.Series(told).duplicated().to_numpy()
+        if twice.any():
+            row = int(np.argmax(twice))
+            raise DataError(f"the id '{told[row]}' occurs twice", file=path, row=row)
+        return told
+
+    def _splits(self, told: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+        words = {"": ""} | {s: s for s in SPLITS}
+        words |= {w: s for s, further in self.reading.split_words.items() for w in further}
+        wrong = sorted(set(told) - set(words))
         if wrong:
             raise DataError(
-                f"column '{self.columns['split']}' says {wrong}; use train, val, test", file=self.rows.path
+                f"column '{self.columns['split']}' says {wrong[:5]}; use train, val, test, or say which words mean "
+                f"them, as in reading: {{split_words: {{train: [{wrong[0]}]}}}}",
+                file=self.rows.table.path,
             )
-        first = next((n for n, t in self.tasks.items() if t.kind in ("classification", "ordinal")), "")
-        stratum = self._clean(self.tasks[first].column or first) if first else np.full(count, "", object)
-        return pd.DataFrame({**told, "stratum": stratum})
+        return np.array([words[w] for w in told], dtype=object)
 
-    def _clean(self, column: str) -> npt.NDArray[np.object_]:
-        values = self.rows.texts(column)
-        values[~self.rows.known(column, self.unknown)] = ""
-        return values
+    def _roles(self) -> dict[str, tuple[str, ...]]:
+        """Column -> the classes that are declared for it; every column of numbers or categories gets its reader."""
+        roles: dict[str, tuple[str, ...]] = {c: () for c in (*self.columns.values(), *self.groups) if c}
+        for name, modality in self.modalities.items():
+            for column in self._columns_of(name):
+                roles.setdefault(column, ())
+                if modality.columns:
+                    self.rows.reader(column)
+        for name, task in self.tasks.items():
+            for column in task.labels(name):
+                roles[column] = (*roles.get(column, ()), *task.classes)
+        return roles
 
-    def _classes(self, name: str, task: TableTask) -> tuple[str, ...]:
-        if task.classes or task.kind in ("vqa", "structure"):
-            return task.classes
-        if task.columns:
-            return task.columns
-        column = task.column or name
-        if task.kind == "regression":
-            return (column,)
-        found = [v for v in self.rows.distinct(column) if v not in self.unknown]
-        if task.kind == "multilabel":
-            found = sorted({label.strip() for v in found for label in v.split(task.separator) if label.strip()})
-        if len(found) < (1 if task.kind == "multilabel" else 2):
-            raise DataError(
-                f"task '{name}': column '{column}' holds the classes {found}; 2 are needed", file=self.rows.path
-            )
-        return tuple(found)
+    def classes(self, name: str) -> tuple[str, ...]:
+        """The classes of a task; where its column has to be searched for them, this is done once."""
+        if name not in self._found:
+            task, table = self.tasks[name], self.rows.table
+            try:
+                self._found[name] = TASKS.get(task.kind).table_classes(name, task, table.distinct)
+            except DataError as error:
+                raise error if error.file is not None else DataError(str(error), file=table.path) from error
+        return self._found[name]
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     def overview(self) -> Overview:
         """Which cells are known, column by column."""
+        rows = self.rows
 
-        def known(columns: Sequence[str]) -> npt.NDArray[np.bool_]:
-            mask: npt.NDArray[np.bool_] = np.logical_or.reduce([self.rows.known(c, self.unknown) for c in columns])
+        def modality(name: str) -> npt.NDArray[np.bool_]:
+            known = rows.numbers_known if self.modalities[name].columns else rows.known
+            mask: npt.NDArray[np.bool_] = np.logical_or.reduce([known(c) for c in self._columns_of(name)])
             return mask
 
-        return Overview(
-            {n: known(m.columns or (m.column or n,)) for n, m in self.modalities.items()},
-            {n: known(t.columns or (t.column or n,)) for n, t in self.tasks.items()},
-        )
+        def task(name: str) -> npt.NDArray[np.bool_]:
+            told, numbers = self.tasks[name], self._numbers_of(name)
+            columns = [
+                rows.numbers_known(c, number=True) if c in numbers else rows.known(c, told.classes)
+                for c in told.labels(name)
+            ]
+            return TASKS.get(told.kind).table_known(columns)
+
+        return Overview({n: modality(n) for n in self.modalities}, {n: task(n) for n in self.tasks})
 
     def group_names(self) -> dict[str, tuple[str, ...]]:
         """The values of each group column."""
@@ -255,12 +298,13 @@ class Table(Source):
 
     def id(self, row: int) -> str:
         """Name of a row: its id, or its number."""
+        table = self.rows.table
         if self.columns["id"]:
-            return self.rows.text(self.columns["id"], row)
-        return str(row).zfill(len(str(len(self.rows) - 1)))
+            return text_of(table.value(self.columns["id"], row))
+        return str(row).zfill(len(str(len(table) - 1)))
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.rows.table)
 
     def peek(self, row: int) -> Sample:
         """Labels, groups, texts, sequences and table columns of a row; None for what lies in files."""
@@ -277,81 +321,113 @@ class Table(Source):
     def _sample(self, row: int, *, decode: bool) -> Sample:
         sample = Sample(self.id(row))
         for name, modality in self.modalities.items():
-            columns = modality.columns or (modality.column or name,)
-            cells = {c: self._cell(c, row) for c in columns}
+            cells = self.cells(name, row)
             if any(v is not None for v in cells.values()):
-                cheap = modality.kind in ("text", "dna", "protein", "tabular") and not modality.path
-                sample.inputs[name] = self._input(name, modality, cells, row) if decode or cheap else None
-        for name, task in self.tasks.items():
-            label = self._label(name, task, row)
+                cheap = MODALITIES.get(modality.kind).cheap and not modality.path
+                sample.inputs[name] = self.read_cells(name, cells, modality.path, row) if decode or cheap else None
+        for name in self.tasks:
+            label = self.label(name, row)
             if label is not None:
                 sample.targets[name] = label
         for column in self.groups:
-            value = self.rows.text(column, row)
-            sample.groups[column] = self._names[column].index(value) if value in self._names[column] else -1
+            value, names = text_of(self.rows.table.value(column, row)), self._names[column]
+            sample.groups[column] = names.index(value) if value in names else -1
         return sample
 
-    def _cell(self, column: str, row: int) -> Any:
-        """A cell, None where it is unknown."""
-        value = self.rows.value(column, row)
-        if isinstance(value, str):
-            value = value.strip()
-        return None if value is None or value in self.unknown or value != value else value
+    def cells(self, modality: str, row: int) -> dict[str, Any]:
+        """Column -> what a row says of a modality, None where it is unknown.
 
-    def _input(self, name: str, modality: TableModality, cells: dict[str, Any], row: int) -> Any:
+        Raises:
+            DataError: a cell of a column of numbers is none, and such exceptions are errors.
+        """
+        read = self.rows.typed if self.modalities[modality].columns else self.rows.value
         try:
-            return read_value(modality.kind, cells, self.path, modality.path, self.image_size, bool(modality.columns))
+            return {c: read(c, row) for c in self._columns_of(modality)}
+        except DataError as error:
+            raise self._located(error, f"modality '{modality}'", row) from error
+
+    def label(self, task: str, row: int) -> Any:
+        """The raw label of a row, None where it is unknown.
+
+        Raises:
+            DataError: a cell is not what the kind of the task needs.
+        """
+        told = self.tasks[task]
+        return TASKS.get(told.kind).table_label(task, told, _Cells(self, task, row))
+
+    def _located(self, error: DataError, what: str, row: int) -> DataError:
+        return DataError(f"{what}: {error}", file=self.rows.table.path, row=self.id(row))
+
+    def value(self, name: str, row: int) -> Any:
+        """The raw value of a modality that a row has.
+
+        Raises:
+            DataError: its file is missing or broken, or a cell is not what the kind needs.
+        """
+        return self.read_cells(name, self.cells(name, row), self.modalities[name].path, row)
+
+    def read_cells(self, name: str, cells: Mapping[str, Any], path: str, row: int) -> Any:
+        """Read the value that cells hold or name.
+
+        Args:
+            name: of the modality.
+            cells: column -> what stands there.
+            path: of the file, with "{}" for the cell; "" where the cells hold the value itself.
+            row: place of the row, for errors.
+
+        Raises:
+            DataError: the file is missing or broken, or a cell is not what the kind needs.
+        """
+        modality = self.modalities[name]
+        try:
+            cell = TableCell(cells, self.path, path, bool(modality.columns), partial(self.image, name))
+            return MODALITIES.get(modality.kind).read(cell)
         except DataError as error:
             if error.file is not None:
                 raise
-            raise DataError(f"modality '{name}': {error}", file=self.rows.path, row=self.id(row)) from error
+            raise self._located(error, f"modality '{name}'", row) from error
 
-    def _label(self, name: str, task: TableTask, row: int) -> Any:
-        column = task.column or name
-        if task.columns or task.kind == "regression":
-            known = {c: self._cell(c, row) for c in (task.columns or (column,))}
-            numbers = {c: self._number(name, c, v, row) for c, v in known.items() if v is not None}
-            return (numbers if task.kind == "regression" else {c: int(v) for c, v in numbers.items()}) or None
-        cell = self._cell(column, row)
-        if cell is None:
-            return None
-        if task.kind == "structure":
-            return _coordinates(read_value("array", {column: cell}, self.path, task.path or "{}", 0, False))
-        if task.kind == "multilabel":
-            held = {label.strip() for label in as_text(cell).split(task.separator)}
-            if name not in self._found:
-                self._found[name] = self._classes(name, task)
-            classes = self._found[name]
-            return {c: int(c in held) for c in classes} | {c: 1 for c in held if c and c not in classes}
-        return as_text(cell)
 
-    def _number(self, task: str, column: str, value: Any, row: int) -> float:
-        allowed = "0 or 1" if self.tasks[task].kind == "multilabel" else "a number (finite)"
+class _Cells:
+    """The cells of one row that hold the label of a task: the LabelCells that a kind of task asks."""
+
+    def __init__(self, table: Table, task: str, row: int) -> None:
+        self._table, self._task, self._row = table, task, row
+
+    def text(self, column: str) -> str | None:
+        value = self._table.rows.value(column, self._row, self._table.tasks[self._task].classes)
+        return None if value is None else text_of(value)
+
+    def number(self, column: str, allowed: Sequence[float] = ()) -> float | None:
+        table, what = self._table, f"task '{self._task}'"
         try:
-            number = float({"true": 1, "false": 0}.get(str(value).lower(), value))
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number) or (allowed == "0 or 1" and number not in (0, 1)):
+            number = table.rows.typed(column, self._row, number=True)
+        except DataError as error:
+            raise table._located(error, what, self._row) from error
+        if isinstance(number, str) or (allowed and number is not None and number not in allowed):
+            value = table.rows.value(column, self._row)
+            words = " or ".join(f"{a:g}" for a in allowed) or "a number (finite)"
             raise DataError(
-                f"task '{task}': column '{column}' holds {value!r}, not {allowed}; name it under 'unknown' if it "
-                "means that",
-                file=self.rows.path,
-                row=self.id(row),
+                f"{what}: column '{column}' holds {value!r}, not {words}; name it under 'unknown' if it means that",
+                file=table.rows.table.path,
+                row=table.id(self._row),
             )
         return number
 
+    def array(self, column: str) -> npt.NDArray[np.float32] | None:
+        value = self._table.rows.value(column, self._row)
+        if value is None:
+            return None
+        path = self._table.tasks[self._task].path or "{}"
+        array: npt.NDArray[np.float32] = TableCell({column: value}, self._table.path, path).array()
+        return array
 
-def _coordinates(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Give (L, 3) coordinates the mark of resolved residues."""
-    if array.ndim == 2 and array.shape[1] == 3:
-        resolved = np.asarray(np.isfinite(array).all(axis=1))
-        return np.concatenate([np.where(resolved[:, None], array, 0.0), resolved[:, None]], 1).astype(np.float32)
-    return array
+    def classes(self) -> tuple[str, ...]:
+        return self._table.classes(self._task)
 
 
 def _raw_modality(name: str, told: TableModality) -> RawModality:
-    features = told.columns if told.kind in ("tabular", "expression") else ()
-    return RawModality(name, told.kind, told.unit, told.sampling_rate, tuple(features))
+    return RawModality(name, told.kind, told.unit, told.sampling_rate, tuple(told.columns))
 
 
 def _raw_task(name: str, told: TableTask) -> RawTask:

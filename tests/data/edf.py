@@ -23,19 +23,22 @@ def write_edf(
     unit: str = "uV",
     slow: Sequence[str] = (),
     kind: str = "",
+    starts: Sequence[float] = (),
 ) -> np.ndarray:
     """Write (C, T) values, T in whole seconds, and return them as they are stored, in multiples of ``step``.
 
     A path that ends in .bdf gives 24-bit BDF+. Channels in ``slow`` keep every second sample only. ``kind`` replaces
-    the type in the header, such as "EDF+D".
+    the type in the header, such as "EDF+D"; ``starts`` are the seconds at which the records begin, where there are
+    gaps.
     """
     bdf = path.suffix == ".bdf"
     width, top = (3, 2**23 - 1) if bdf else (2, 2**15 - 1)
     seconds = signals.shape[1] // rate
     codes = np.clip(np.rint(signals[:, : seconds * rate] / step), -top, top).astype(np.int64)
-    notes = [[b"+%d\x14\x14\0" % s] for s in range(seconds)]
+    begins = list(starts) or list(range(seconds))
+    notes = [[b"+%g\x14\x14\0" % s] for s in begins]
     for onset, duration, text in events:
-        notes[int(onset)].append(
+        notes[max(k for k, s in enumerate(begins) if s <= onset)].append(
             b"+%s\x15%s\x14%s\x14\0" % (repr(onset).encode(), repr(duration).encode(), text.encode())
         )
     texts = [b"".join(n) for n in notes]

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from datamodules.processor import Processor
-from datamodules.source import RawModality, RawTask, Source, SourceCard
+from datamodules.core.processor import Processor
+from datamodules.core.source import Source, SourceCard
 from zoo.contract import ModalitySpec, Sample
 from zoo.errors import DataError
+from zoo.specs import RawModality, RawTask
 
 TABLE = RawModality("table", "tabular")
 NOTE = RawModality("note", "text")
@@ -136,6 +137,10 @@ class Noisy(Processor):
         from torch import tensor
 
         return tensor([float(value["x"]) - self.mean])
+
+    def decode(self, value: Tensor) -> dict[str, float]:
+        """Add the mean again."""
+        return {"x": float(value[0]) + self.mean}
 
     def augment(self, value: Tensor, generator: np.random.Generator) -> Tensor:
         """Add standard normal noise."""

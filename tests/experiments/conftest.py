@@ -82,6 +82,7 @@ TINY = (
     "--trainer.limit_val_batches=2",
     "--trainer.limit_test_batches=2",
     "--trainer.check_val_every_n_epoch=1",
+    "--bundle.write=false",
 )
 """Not 1 for the limits: LightningCLI reads "1" as 1.0, which is all batches."""
 

@@ -26,10 +26,12 @@ PACKAGES = {
     "ham10000_mini_round_trip.yaml": ("diffusers",),
     "emp500.yaml": ("diffusers",),
 }
-TINY_FILES = {"ham10000": ("ham10000.py", 56), "pad_ufes20": ("pad_ufes_20.py", 60), "emp500": ("emp.py", 120)}
+TINY_FILES = {"ham10000": ("ham10000.py", 56), "pad_ufes20": ("pad_ufes_20.py", 60), "emp500": ("emp.py", 120),
+              "davis_dti": ("davis_dti.py", 12)}  # fmt: skip
 """Beginning of a configuration's name -> what writes tiny files in the published layout, and how many."""
-FOLDERS = {"ham10000": "ham10000", "pad_ufes20": "pad_ufes_20", "emp500": "emp_metadata"}
-GENERATIVE = Path(__file__).parents[1] / "zoo" / "generative"
+FOLDERS = {"ham10000": "ham10000", "pad_ufes20": "pad_ufes_20", "emp500": "emp_metadata",
+           "davis_dti": "davis_dti"}  # fmt: skip
+GENERATIVE = Path(__file__).parents[1] / "zoo" / "generation"
 KEYS = {"metric", "value", "low", "high", "chance", "baseline", "n", "real"}
 
 
@@ -137,9 +139,9 @@ def test_the_overlay_replaces_every_encoder_and_processor_of_images_and_texts(ru
     base = yaml.safe_load((SHIPPED[0].parent / "mtl_real.yaml").read_text())
     done = run("fit", "--config", "mtl_real.yaml", "--config", "pretrained.yaml", "--print_config")
     config = yaml.safe_load(done.stdout)
-    processors = config["data"]["init_args"]["processors"]
+    processors = config["data"]["init_args"]["processing"]["processors"]
     encoders = config["model"]["init_args"]["encoders"]
-    assert set(base["data"]["init_args"]["processors"]) <= set(processors)
+    assert set(base["data"]["init_args"]["processing"]["processors"]) <= set(processors)
     assert set(base["model"]["init_args"]["encoders"]) <= set(encoders)
     for name, processor in processors.items():
         options = processor["init_args"]

@@ -40,13 +40,13 @@ def test_two_processes_equal_one(run, tmp_path: Path, weighting: str) -> None:  
     one, two = tmp_path / "one", tmp_path / "two"
     run(
         *common,
-        "--data.batch_size=8",
+        "--data.sampling.batch_size=8",
         f"--trainer.default_root_dir={one}",
         f"--trainer.logger.init_args.save_dir={one}/runs",
     )
     run(
         *common,
-        "--data.batch_size=4",
+        "--data.sampling.batch_size=4",
         "--trainer.devices=2",
         "--trainer.strategy=ddp",
         f"--trainer.callbacks={note}",

@@ -13,8 +13,8 @@ import yaml
 
 import datamodules.phantom
 import datamodules.sources  # noqa: F401  (registers every source)
-from datamodules.source import SOURCES
-from zoo.contract import MODALITY_KINDS
+from datamodules.core.source import SOURCES
+from zoo.contract import MODALITIES
 from zoo.errors import MissingExtraError, zoo_cause
 
 ROOT = Path(__file__).parents[2]
@@ -42,12 +42,14 @@ REAL_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 """The same for the real files, of which some are a part of the data set."""
 PROCESSORS = {
-    "image": ("datamodules.imaging.ImageProcessor", {"size": 16}),
-    "text": ("datamodules.text.TextProcessor", {"max_length": 16, "vocab_size": 200}),
-    "dna": ("datamodules.genomics.DNAProcessor", {"max_length": 64, "truncate": True}),
-    "protein": ("datamodules.protein.ProteinProcessor", {"max_length": 64, "truncate": True}),
-    "expression": ("datamodules.single_cell.ExpressionProcessor", {"normalise": "none"}),
+    "image": ("datamodules.modalities.imaging.ImageProcessor", {"size": 16}),
+    "text": ("datamodules.modalities.text.TextProcessor", {"max_length": 16, "vocab_size": 200}),
+    "dna": ("datamodules.modalities.genomics.DNAProcessor", {"max_length": 64, "truncate": True}),
+    "protein": ("datamodules.modalities.protein.ProteinProcessor", {"max_length": 64, "truncate": True}),
+    "molecule": ("datamodules.modalities.molecule.MoleculeProcessor", {"fingerprint": 64}),
+    "expression": ("datamodules.modalities.single_cell.ExpressionProcessor", {"normalise": "none"}),
 }
+CODECS = {"vqa": {"class_path": "zoo.tasks.vqa.AnswerCodec", "init_args": {"max_answers": 5}}}
 ENCODERS = {
     "image": ("zoo.ViTEncoder", {"patch_size": 8}),
     "signal": ("zoo.LSTMEncoder", {"sources": 2}),
@@ -55,6 +57,7 @@ ENCODERS = {
     "expression": ("zoo.SCBERTEncoder", {"latents": 2}),
     "protein": ("zoo.ESMEncoder", {}),
     "text": ("zoo.BERTEncoder", {}),
+    "molecule": ("zoo.MoleculeEncoder", {"hidden": 16}),
     "tabular": ("zoo.TabularEncoder", {}),
 }
 Step = Callable[..., None]
@@ -88,7 +91,8 @@ def configuration(name: str, root: Path) -> dict[str, Any]:
         "data": {
             "class_path": "datamodules.MultimodalDataModule",
             "init_args": {
-                "root": str(root), "batch_size": 8, "max_answers": 5, "sources": [source], "processors": made,
+                "root": str(root), "sampling": {"batch_size": 8}, "sources": [source],
+                "processing": {"codecs": CODECS, "processors": made},
             },
         },
         "model": {"class_path": "zoo.MultitaskModule", "init_args": {"encoders": encoders}},
@@ -97,7 +101,8 @@ def configuration(name: str, root: Path) -> dict[str, Any]:
 
 def _built(name: str) -> dict[str, Any]:
     """The constructor arguments as a call takes them."""
-    from datamodules.sources.table import TableModality, TableTask
+    from datamodules.sources.table import TableModality
+    from zoo.specs import TableTask
 
     given = dict(ARGUMENTS.get(name, {}))
     for key, cls in (("modalities", TableModality), ("tasks", TableTask)):
@@ -140,9 +145,10 @@ def test_card(name: str) -> None:
         assert str(getattr(card, field)).strip(), f"the card of {name} says nothing of its {field}"
     assert card.access in ACCESS, f"the access of {name} is {card.access!r}; allowed: {ACCESS}"
     assert card.modalities
-    assert all(m.kind in MODALITY_KINDS for m in card.modalities)
+    assert all(m.kind in MODALITIES for m in card.modalities)
     assert source.folder or card.access == "packaged", f"{name} has no default folder"
     assert " ".join(card.title.split()) == card.title
+    assert SOURCES.get(name).known_card() == SOURCES.get(name)().card
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,8 +11,8 @@ import lightning as L
 import pytest
 import torch
 
-import zoo.module  # noqa: F401  (allows the specs in a checkpoint to be loaded)
-from experiments.study import Study
+import zoo.models.multitask.module  # noqa: F401  (allows the specs in a checkpoint to be loaded)
+from experiments.core.study import Study
 
 RECIPE = str(Path(__file__).parent / "recipe.yaml")
 
@@ -105,12 +105,12 @@ def test_a_study_keeps_the_average_that_was_validated(small: str, tmp_path: Path
 
 def test_mistakes_in_a_recipe_are_named(call, small: str, tiny) -> None:  # type: ignore[no-untyped-def]
     wrong = {
-        "--model.learning_rates={encoders.xry: 0.1}": "did you mean 'xray'?",
-        "--model.losses={diseas: {class_path: zoo.losses.BalancedSoftmax}}": "did you mean 'disease'?",
-        "--model.losses={expression: {class_path: zoo.losses.BalancedSoftmax}}": "model.losses['expression']",
-        "--model.refinement={epochs: 1, frozen: [encoder.ct]}": "did you mean 'encoders'?",
-        "--model.refinement={epochs: 1}": "so none are left",
-        "--model.optimizer=loin": "lion",
+        "--model.optimisation.learning_rates={encoders.xry: 0.1}": "did you mean 'xray'?",
+        "--model.training.losses={diseas: {class_path: zoo.BalancedSoftmax}}": "did you mean 'disease'?",
+        "--model.training.losses={expression: {class_path: zoo.BalancedSoftmax}}": "losses['expression']",
+        "--model.training.refinement={epochs: 1, frozen: [encoder.ct]}": "did you mean 'encoders'?",
+        "--model.training.refinement={epochs: 1}": "so none are left",
+        "--model.optimisation.optimizer=loin": "lion",
     }
     for option, said in wrong.items():
         code, output = call("fit", "--config", small, *tiny, option)

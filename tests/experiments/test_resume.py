@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-import zoo.module  # noqa: F401  (allows the specs in a checkpoint to be loaded)
+import zoo.models.multitask.module  # noqa: F401  (allows the specs in a checkpoint to be loaded)
 
 SMALL = str(Path(__file__).parent / "small.yaml")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from zoo.encoders import ENCODERS
+from zoo.encoders.base import ENCODERS
 from zoo.errors import DataError, MissingExtraError, SpecError, UnknownNameError, ZooError, unknown_name
-from zoo.fusion import FUSIONS
-from zoo.registry import Registry
+from zoo.fusion.base import FUSIONS
+from zoo.registry import Registry, plugins, use_plugins
 from zoo.tasks.base import TASKS
-from zoo.weighting import WEIGHTINGS
+from zoo.weighting.base import WEIGHTINGS
 
 
 def filled() -> Registry[object]:
@@ -76,3 +80,68 @@ def test_errors_say_file_and_row_and_can_be_caught_as_one() -> None:
     assert str(MissingExtraError("quadprog", "jd")) == "this needs the library 'quadprog': pip install -e '.[jd]'"
     assert all(issubclass(e, ZooError) for e in (SpecError, DataError, UnknownNameError, MissingExtraError))
     assert issubclass(MissingExtraError, ImportError)
+
+
+# -- plugins and start -----------------------------------------------------------------------------------------
+
+
+def test_a_plugin_that_cannot_be_imported_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError, match=r"'no_such_package' cannot be imported: .* install it, or start where"):
+        use_plugins(["no_such_package"])
+    (tmp_path / "broken_package.py").write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SpecError, match=r"'no_such_library'; mend the package, or install what it needs"):
+        use_plugins(["broken_package"])
+    with pytest.raises(SpecError, match="mend or uninstall 'broken-dist', which declares it under the entry point"):
+        use_plugins(["broken_package"], declared_by="broken-dist")
+    assert "broken_package" not in plugins()
+
+
+def test_every_module_of_a_plugin_is_imported_but_its_main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "whole_package"
+    (package / "deep").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("raise SystemExit(1)\n")
+    (package / "deep" / "__init__.py").touch()
+    (package / "deep" / "leaf.py").write_text("there = True\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("zoo.registry._plugins", {})  # other tests start processes that import all plugins
+    use_plugins(["whole_package"])
+    assert sys.modules["whole_package.deep.leaf"].there
+    assert "whole_package" in plugins()
+
+
+def loaded(code: str, *suspects: str) -> set[str]:
+    """Which of some libraries a new process has imported after running ``code``."""
+    ask = f"{code}\nimport sys\nprint(*({set(suspects)!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_names_and_docstrings_are_read_from_files_without_importing_them() -> None:
+    code = (
+        "from zoo.contract import MODALITIES, TASKS\n"
+        "kinds = {r: r.declared() for r in (MODALITIES, TASKS)}\n"
+        "import sys; assert 'torch' not in sys.modules\n"
+        "for registry, declared in kinds.items():\n"
+        "    assert list(declared) == registry.names() and declared == registry.declared(), declared\n"
+        "    assert all(declared.values()), declared"
+    )
+    assert loaded(code, "datamodules.modalities.imaging") == {"datamodules.modalities.imaging"}
+
+
+def test_import_zoo_imports_no_library() -> None:
+    assert loaded("import zoo", "torch", "lightning", "numpy", "pandas", "yaml") == set()
+
+
+def test_listing_data_imports_nothing_that_trains_or_reads() -> None:
+    code = (
+        "import io\n"
+        "from rich.console import Console\n"
+        "from datamodules.audit.catalogue import describe, print_list\n"
+        "from datamodules.core.source import SOURCES\n"
+        "assert print_list(Console(file=io.StringIO())) > 50\n"
+        "assert all(describe(name).startswith(name) for name in SOURCES)"
+    )
+    heavy = ("torch", "lightning", "transformers", "mne", "scanpy", "anndata", "sklearn", "scipy", "skimage")
+    assert loaded(code, *heavy, "torchvision", "matplotlib", "biotite", "rdkit", "sksurv", "moabb") == set()

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.baselines.readout import Matrix, Readout, fit_readout
 from zoo.contract import TaskSpec
 from zoo.errors import SpecError
 from zoo.registry import Registry
+from zoo.tasks.base import task_kind
+from zoo.tasks.readout import Matrix, Readout
 
 Row = Mapping[str, Any]
-"""Raw inputs of one sample: modality -> value, in the forms that datamodules.source.RawModality lists."""
-VECTOR_TASKS = ("classification", "multilabel", "ordinal", "regression")
-"""Kinds of tasks whose prediction of a row is one vector, which any features can be mapped to."""
-SHORTEST = 5
-"""Resolved residues that a chain needs to be of use, as in zoo.tasks.structure."""
+"""Raw inputs of one sample: modality -> value, in the forms that datamodules.core.source.RawModality lists."""
 
 
 class HasKind(Protocol):
@@ -32,7 +29,7 @@ class HasKind(Protocol):
 
     @property
     def kind(self) -> str:
-        """One of MODALITY_KINDS."""
+        """One of MODALITIES."""
 
 
 class Baseline(ABC):
@@ -48,24 +45,25 @@ class Baseline(ABC):
 
     Attributes:
         modality_kinds: kinds of modalities that the pipeline reads.
-        task_kinds: kinds of tasks that it can learn.
+        partner_kinds: kinds of which it can read a second modality; () for a pipeline that reads one.
+        partner: name of the second modality that is read, to be set before ``fit``; "" for none.
+        task_kinds: kinds of tasks that it can learn; see ``learns`` where there are none.
         citation: where the pipeline comes from.
     """
 
     modality_kinds: tuple[str, ...] = ()
+    partner_kinds: tuple[str, ...] = ()
     task_kinds: tuple[str, ...] = ()
     citation: str = ""
 
     def __init__(self, task: TaskSpec, modality: str, seed: int = 0, sampling_rate: float = 0.0) -> None:
-        if task.kind not in self.task_kinds:
-            raise SpecError(
-                f"{type(self).__name__} cannot learn task '{task.name}' of kind '{task.kind}'; kinds: "
-                f"{self.task_kinds}"
-            )
+        if not self.learns(task):
+            raise SpecError(f"{type(self).__name__} cannot learn task '{task.name}' of kind '{task.kind}'")
         self.task = task
         self.modality = modality
         self.seed = seed
         self.sampling_rate = sampling_rate
+        self.partner = ""
 
     @classmethod
     def available(cls) -> bool:
@@ -73,9 +71,14 @@ class Baseline(ABC):
         return True
 
     @classmethod
+    def learns(cls, task: TaskSpec) -> bool:
+        """Whether the pipeline can learn ``task`` at all."""
+        return task.kind in cls.task_kinds
+
+    @classmethod
     def fits(cls, task: TaskSpec, modality: HasKind) -> bool:
         """Whether the pipeline can learn ``task`` from ``modality``."""
-        return task.kind in cls.task_kinds and modality.kind in cls.modality_kinds
+        return cls.learns(task) and modality.kind in cls.modality_kinds
 
     @abstractmethod
     def fit(self, inputs: Sequence[Row], target: Tensor) -> None:
@@ -96,17 +99,18 @@ class Baseline(ABC):
             SpecError: ``fit`` was not called, or a row lacks the modality.
         """
 
-    def values(self, inputs: Sequence[Row]) -> list[Any]:
-        """The raw values of the modality, row by row.
+    def values(self, inputs: Sequence[Row], modality: str = "") -> list[Any]:
+        """The raw values of a modality, row by row; of the one that is read first where none is named.
 
         Raises:
             SpecError: a row lacks it.
         """
-        found = [row.get(self.modality) for row in inputs]
+        modality = modality or self.modality
+        found = [row.get(modality) for row in inputs]
         for number, value in enumerate(found):
             if value is None:
                 raise SpecError(
-                    f"{type(self).__name__} reads modality '{self.modality}', but row {number} of {len(found)} has "
+                    f"{type(self).__name__} reads modality '{modality}', but row {number} of {len(found)} has "
                     f"only {sorted(inputs[number])}; leave such rows out"
                 )
         return found
@@ -116,17 +120,24 @@ class Baseline(ABC):
         return SpecError(f"{type(self).__name__} of task '{self.task.name}' was not fitted; call fit first")
 
 
-BASELINES: Registry[Baseline] = Registry("baseline")
+BASELINES: Registry[Baseline] = Registry("baseline", "baselines")
 """Baselines by class name."""
 
 
 class FeatureBaseline(Baseline):
     """A baseline that maps a value to a vector and reads the task off it by a linear model."""
 
-    task_kinds: tuple[str, ...] = VECTOR_TASKS
     strengths: tuple[float, ...] = (0.01, 0.1, 1.0)
     """Inverse strengths C of logistic regression to choose from, see readout.fit_readout."""
     _readout: Readout | None = None
+
+    @classmethod
+    def learns(cls, task: TaskSpec) -> bool:
+        """Whether the task is of one of ``task_kinds``, or, without these, of a kind that any features suit."""
+        if cls.task_kinds:
+            return super().learns(task)
+        kind = task_kind(task)
+        return kind.reads_out and not kind.reads_tokens
 
     @abstractmethod
     def features(self, values: Sequence[Any], target: Tensor | None = None) -> Matrix:
@@ -134,16 +145,16 @@ class FeatureBaseline(Baseline):
 
     def fit(self, inputs: Sequence[Row], target: Tensor) -> None:
         """Learn the features, then the linear model."""
-        if not learnable(self.task, target):
+        if not task_kind(self.task).learnable(target):
             raise SpecError(f"{type(self).__name__}: the {len(target)} targets of '{self.task.name}' hold one class")
         values = self.values(inputs)
-        known = _known_rows(self.task, target)
-        values, target = [v for v, k in zip(values, known, strict=True) if k], target[torch.from_numpy(known)]
+        known = task_kind(self.task).known(target)
+        values, target = [v for v, k in zip(values, known.tolist(), strict=True) if k], target[known]
         self._readout = self.readout(self.features(values, target), target)
 
     def readout(self, features: Matrix, target: Tensor) -> Readout:
         """Fit the model that maps features (N, F) to predictions (N, K); none of the targets is unknown."""
-        return fit_readout(self.task, features, target, seed=self.seed, strengths=self.strengths)
+        return task_kind(self.task).readout(features, target, seed=self.seed, strengths=self.strengths)
 
     def predict(self, inputs: Sequence[Row]) -> Tensor:
         """Apply features and linear model, (N, K)."""
@@ -154,23 +165,10 @@ class FeatureBaseline(Baseline):
         return torch.from_numpy(self._readout(self.features(self.values(inputs)))).float()
 
 
-def _known_rows(task: TaskSpec, target: Tensor) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """(N,) rows whose target says something."""
-    known = (target[:, 1] > 0).any(1) if task.kind in ("multilabel", "regression") else target >= 0
-    return known.numpy()
-
-
-def learnable(task: TaskSpec, target: Tensor) -> bool:
-    """Whether training targets (N, ...) hold more than a constant: two classes, a label of both values, two values.
-
-    For structure: a chain of SHORTEST resolved residues.
-    """
-    if task.kind == "structure":
-        return bool(((target[..., 3] > 0).sum(-1) >= SHORTEST).any())
-    if task.kind in ("multilabel", "regression"):
-        value, seen = target[:, 0], target[:, 1] > 0
-        return any(len(torch.unique(value[seen[:, k], k])) > 1 for k in range(task.num_outputs))
-    return len(torch.unique(target[target >= 0])) > 1
+def each_once(values: Sequence[str], function: Callable[[list[str]], Any]) -> Any:
+    """Apply a function to the distinct values, and give each of the N values its row of the (M, ...) results."""
+    distinct, which = np.unique(np.asarray(values, dtype=object), return_inverse=True)
+    return function(distinct.tolist())[which]
 
 
 def baselines_for(task: TaskSpec, modality: HasKind) -> list[type[Baseline]]:
@@ -178,7 +176,5 @@ def baselines_for(task: TaskSpec, modality: HasKind) -> list[type[Baseline]]:
 
     Packages of weights that are installed add candidates; none is an error.
     """
-    import zoo.baselines  # noqa: F401  (registers them)
-
     found = [BASELINES.get(name) for name in BASELINES]
     return [b for b in found if b.fits(task, modality) and b.available()]

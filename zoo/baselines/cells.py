@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from zoo.baselines.base import BASELINES, FeatureBaseline
-from zoo.baselines.readout import Matrix
+from zoo.tasks.readout import Matrix
 
 COUNTS = 1e4
 """Counts that every cell is scaled to."""

@@ -10,33 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.baselines.base import Baseline, Row, baselines_for, learnable
+from zoo.baselines.base import Baseline, Row, baselines_for
 from zoo.baselines.images import shrink
-from zoo.contract import TaskSpec, empty_target
+from zoo.contract import MODALITIES, TaskSpec, empty_target
+from zoo.data import Pipeline
 from zoo.errors import SpecError, unknown_name
-from zoo.evaluation import Evaluated
 from zoo.tasks.base import TaskKind, task_kind
+from zoo.training.collector import Evaluated
 
 MOST_TRAIN = 20_000
 """Training rows of a source that baselines learn from at most, evenly spaced; Candidate says how many were."""
-
-
-class Data(Protocol):
-    """What is asked of a pipeline of data; datamodules.Pipeline has it."""
-
-    dataset: Any
-    rows: Any
-    join: Any
-    raw_modalities: Any
-    task_specs: Any
-    holdings: Any
-    source_names: Any
 
 
 @dataclass(frozen=True)
@@ -51,6 +40,7 @@ class Candidate:
         validation: the primary metric on the source's validation rows that have the modality; NaN for none.
         n_train, n_val: rows that it learned from and was validated on.
         predicted: split -> rows that it was chosen for.
+        partner: what it reads beside ``modality``; "" for nothing.
     """
 
     source: int
@@ -61,6 +51,7 @@ class Candidate:
     n_train: int
     n_val: int
     predicted: Mapping[str, int] = field(default_factory=dict)
+    partner: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,17 +72,25 @@ class DomainResult:
 
 
 @dataclass
-class _Rows:
-    """Labelled rows of one split, read once: raw inputs, targets (N, ...), sources (N,) and ids."""
+class LabelledRows:
+    """Labelled rows of one split, read once: raw inputs, targets (N, ...), sources (N,), ids and units."""
 
     inputs: list[dict[str, Any]]
     target: Tensor
     source: np.ndarray[Any, np.dtype[np.int64]]
     ids: list[str]
+    units: list[str]
 
-    def having(self, modality: str, source: int) -> list[int]:
-        """Numbers of the rows of a source that have ``modality``."""
-        return [i for i in np.flatnonzero(self.source == source).tolist() if modality in self.inputs[i]]
+    def having(self, modality: str, source: int, partner: str = "") -> list[int]:
+        """Numbers of the rows of a source that have a modality.
+
+        Args:
+            modality: its name.
+            source: number of the source.
+            partner: name of a modality that the rows must have too; "" for none.
+        """
+        wanted = {modality, partner} - {""}
+        return [i for i in np.flatnonzero(self.source == source).tolist() if wanted <= self.inputs[i].keys()]
 
     def take(self, rows: Sequence[int]) -> tuple[list[Row], Tensor]:
         """Inputs and targets of some rows."""
@@ -99,7 +98,7 @@ class _Rows:
 
 
 def domain_specific(
-    pipeline: Data,
+    pipeline: Pipeline,
     task: str,
     modalities: Sequence[str] | None = None,
     *,
@@ -110,7 +109,7 @@ def domain_specific(
     """Fit, choose and apply the classical pipelines of one task.
 
     Args:
-        pipeline: sources, split and fitted (datamodules.Pipeline).
+        pipeline: sources, split and fitted.
         task: name of the task.
         modalities: those that may be read; None allows all that inform the task.
         seed: of whatever a pipeline draws.
@@ -143,16 +142,22 @@ def domain_specific(
     return DomainResult(results, [c for c in candidates if c.predicted], candidates, uncovered)
 
 
-def spec_of_task(pipeline: Data, task: str) -> TaskSpec:
+def spec_of_task(pipeline: Pipeline, task: str) -> TaskSpec:
     """The spec of a task; an unknown one is refused."""
-    specs: dict[str, TaskSpec] = {s.name: s for s in pipeline.task_specs}
+    specs = {s.name: s for s in pipeline.task_specs}
     if task not in specs:
         raise unknown_name("task", task, specs)
     return specs[task]
 
 
-def allowed_modalities(pipeline: Data, spec: TaskSpec, modalities: Sequence[str] | None) -> list[str]:
-    """The modalities that inform the task, of those asked for; none left is refused."""
+def allowed_modalities(pipeline: Pipeline, spec: TaskSpec, modalities: Sequence[str] | None) -> list[str]:
+    """The modalities that inform the task, of those asked for; none left is refused.
+
+    Args:
+        pipeline: the prepared data.
+        spec: of the task.
+        modalities: those that are asked for; None for all.
+    """
     for name in modalities or ():
         if name not in pipeline.raw_modalities:
             raise unknown_name("modality", name, pipeline.raw_modalities)
@@ -176,14 +181,20 @@ def _thinned(rows: list[int]) -> list[int]:
     return [rows[i] for i in np.linspace(0, len(rows) - 1, MOST_TRAIN).round().astype(int).tolist()]
 
 
-def read_rows(pipeline: Data, spec: TaskSpec, split: str, allowed: Sequence[str]) -> _Rows:
+def read_rows(pipeline: Pipeline, spec: TaskSpec, split: str, allowed: Sequence[str]) -> LabelledRows:
     """Read the labelled rows of a split that have an allowed modality, and what the task reads; images shrunk.
 
     Of training rows at most MOST_TRAIN a source are read.
+
+    Args:
+        pipeline: the prepared data.
+        spec: of the task.
+        split: name of the split.
+        allowed: modalities that may be read.
     """
     rows = np.asarray(pipeline.rows[split])
-    present = pipeline.holdings.present
-    keep = pipeline.holdings.labelled[spec.name][rows] & np.logical_or.reduce([present[m][rows] for m in allowed])
+    present = pipeline.availability.present
+    keep = pipeline.availability.labelled[spec.name][rows] & np.logical_or.reduce([present[m][rows] for m in allowed])
     if spec.reads:
         keep = keep & present[spec.reads][rows]
     rows = rows[keep]
@@ -192,51 +203,63 @@ def read_rows(pipeline: Data, spec: TaskSpec, split: str, allowed: Sequence[str]
         picks = [_thinned(np.flatnonzero(source == s).tolist()) for s in np.unique(source)]
         order = np.sort(np.array([i for part in picks for i in part], dtype=np.int64))
         rows, source = rows[order], source[order]
-    images = {m for m in allowed if pipeline.raw_modalities[m].kind == "image"}
+    images = {m for m in allowed if MODALITIES.get(pipeline.raw_modalities[m].kind).pixels}
     codec, ids = pipeline.dataset.codecs[spec.name], [str(pipeline.join.id(r)) for r in rows.tolist()]
     inputs, targets = [], []
     for row, name in zip(rows.tolist(), ids, strict=True):
         raw = pipeline.dataset.raw(row)
         inputs.append({m: shrink(v) if m in images else v for m, v in raw.inputs.items() if m in allowed})
         targets.append(codec(raw.targets[spec.name], name))
-    return _Rows(inputs, torch.stack(targets) if targets else empty_target(spec), source, ids)
+    units = [str(pipeline.join.unit(r)) for r in rows.tolist()]
+    return LabelledRows(inputs, torch.stack(targets) if targets else empty_target(spec), source, ids, units)
 
 
 def _fit_source(
-    pipeline: Data,
+    pipeline: Pipeline,
     kind: TaskKind,
     source: int,
     allowed: Sequence[str],
-    table: Mapping[str, _Rows],
+    table: Mapping[str, LabelledRows],
     seed: int,
     progress: Callable[[str], None] | None,
 ) -> list[tuple[Candidate, Baseline]]:
     """Fit and validate every baseline on one source; none where its labels are all of one class."""
     found: list[tuple[Candidate, Baseline]] = []
-    for name in allowed:
-        raw = pipeline.raw_modalities[name]
-        train, val = table["train"].having(name, source), table["val"].having(name, source)
+    source_name = str(pipeline.source_names[source])
+    for name, partner, cls in _pipelines(pipeline, kind.spec, allowed):
+        train, val = (table[s].having(name, source, partner) for s in ("train", "val"))
         inputs, target = table["train"].take(train)
-        if not train or not learnable(kind.spec, target):
+        if not train or not kind.learnable(target):
             continue
-        for cls in baselines_for(kind.spec, raw):
-            if progress is not None:
-                progress(f"{kind.spec.name}: {cls.__name__} on {name} of {pipeline.source_names[source]}")
-            baseline = cls(kind.spec, name, seed=seed, sampling_rate=float(raw.sampling_rate))
-            baseline.fit(inputs, target)
-            value = math.nan
-            if val:
-                seen, truth = table["val"].take(val)
-                value = kind.primary_value(baseline.predict(seen), truth)
-            source_name = str(pipeline.source_names[source])
-            said = Candidate(source, source_name, name, cls.__name__, value, len(train), len(val))
-            found.append((said, baseline))
+        if progress is not None:
+            read = f"{name} and {partner}" if partner else name
+            progress(f"{kind.spec.name}: {cls.__name__} on {read} of {source_name}")
+        rate = float(pipeline.raw_modalities[name].sampling_rate)
+        baseline = cls(kind.spec, name, seed=seed, sampling_rate=rate)
+        baseline.partner = partner
+        baseline.fit(inputs, target)
+        value = math.nan
+        if val:
+            seen, truth = table["val"].take(val)
+            value = kind.primary_value(baseline.predict(seen), truth)
+        said = Candidate(source, source_name, name, cls.__name__, value, len(train), len(val), partner=partner)
+        found.append((said, baseline))
+    return found
+
+
+def _pipelines(pipeline: Pipeline, spec: TaskSpec, allowed: Sequence[str]) -> list[tuple[str, str, type[Baseline]]]:
+    """Every baseline with a modality that it can read, and the second one beside it; "" where there is none."""
+    found = []
+    for name in allowed:
+        for cls in baselines_for(spec, pipeline.raw_modalities[name]):
+            beside = [m for m in allowed if m != name and pipeline.raw_modalities[m].kind in cls.partner_kinds]
+            found += [(name, partner, cls) for partner in beside or [""]]
     return found
 
 
 def _apply(
     kind: TaskKind,
-    table: Mapping[str, _Rows],
+    table: Mapping[str, LabelledRows],
     split: str,
     fitted: Mapping[int, list[tuple[Candidate, Baseline]]],
 ) -> tuple[Evaluated, int, dict[int, int]]:
@@ -251,35 +274,23 @@ def _apply(
     used: dict[int, int] = {}
     for source, pairs in fitted.items():
         for candidate, baseline in pairs:
-            mine = [i for i in rows.having(candidate.modality, source) if left[i]]
+            mine = [i for i in rows.having(candidate.modality, source, candidate.partner) if left[i]]
             if mine:
                 inputs, _ = rows.take(mine)
                 prediction[torch.tensor(mine)] = baseline.predict(inputs)
                 left[mine] = False
                 used[id(baseline)] = len(mine)
-    order = sorted(range(len(rows.ids)), key=lambda i: rows.ids[i])
-    place = torch.tensor(order, dtype=torch.long)
-    source_of = torch.from_numpy(rows.source)[place]
-    done = Evaluated(prediction[place], rows.target[place], source_of, [rows.ids[i] for i in order])
-    return done, int(left.sum()), used
+    done = Evaluated(prediction, rows.target, torch.from_numpy(rows.source), rows.ids, rows.units)
+    return done.take(sorted(range(len(rows.ids)), key=lambda i: rows.ids[i])), int(left.sum()), used
 
 
-def _constants(kind: TaskKind, train: _Rows, rows: _Rows) -> Tensor:
+def _constants(kind: TaskKind, train: LabelledRows, rows: LabelledRows) -> Tensor:
     """The best constant of each row's source (N, ...); of all training rows where its source has none."""
     parts: dict[int, Tensor] = {}
     for source in np.unique(rows.source).tolist():
         where = np.flatnonzero(rows.source == source)
         known = train.target[torch.from_numpy(train.source == source)]
-        if not _has_constant(kind.spec, known):
+        if not bool(kind.known(known).any()):
             known = train.target
         parts.update(zip(where.tolist(), kind.constant(known, len(where)).float(), strict=True))
     return torch.stack([parts[i] for i in range(len(rows.ids))])
-
-
-def _has_constant(spec: TaskSpec, target: Tensor) -> bool:
-    """Whether some training target is known at all."""
-    if spec.kind == "structure":
-        return learnable(spec, target)
-    if spec.kind in ("multilabel", "regression"):
-        return bool((target[:, 1] > 0).any())
-    return bool((target >= 0).any())

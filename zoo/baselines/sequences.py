@@ -9,16 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from zoo.baselines.base import BASELINES, FeatureBaseline
-from zoo.baselines.readout import Matrix
+from zoo.baselines.base import BASELINES, FeatureBaseline, each_once
 from zoo.contract import NUCLEOTIDES
+from zoo.tasks.readout import Matrix
 
 LONGEST = 2000
 """Positions that DNAPositionBaseline reads at most."""
 
 
 class KmerBaseline(FeatureBaseline):
-    """TF-IDF of k-mers of several lengths, then a linear model."""
+    """TF-IDF of k-mers of several lengths, then a linear model.
+
+    A sequence that stands in several rows is one document, and is cut once.
+    """
 
     strengths = (1.0, 10.0, 100.0)
     lengths: tuple[int, int] = (1, 4)
@@ -33,8 +36,8 @@ class KmerBaseline(FeatureBaseline):
             self._vectoriser = TfidfVectorizer(
                 analyzer="char", ngram_range=self.lengths, lowercase=False, sublinear_tf=True
             )
-            return self._vectoriser.fit_transform(values)
-        return self._vectoriser.transform(values)
+            self._vectoriser.fit(sorted(set(values)))
+        return each_once(values, self._vectoriser.transform)
 
 
 @BASELINES.register
@@ -73,6 +76,11 @@ class DNAPositionBaseline(FeatureBaseline):
 
 def one_hot(sequences: Sequence[str], alphabet: str, length: int) -> Matrix:
     """Sparse (N, length x letters) of 0 and 1; a letter outside ``alphabet`` counts as its last letter (unknown).
+
+    Args:
+        sequences: N strings.
+        alphabet: letters that have a column of their own, the last for unknown ones.
+        length: positions that are read.
 
     >>> one_hot(["AC", "G"], "ACGTN", 2).toarray().tolist()
     [[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]

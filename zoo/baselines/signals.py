@@ -10,9 +10,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from zoo.baselines.base import BASELINES, FeatureBaseline
-from zoo.baselines.readout import Matrix, Readout
 from zoo.contract import TaskSpec
 from zoo.errors import DataError, SpecError
+from zoo.tasks.readout import Matrix, Readout
 
 BANDS = ((8.0, 12.0), (12.0, 16.0), (16.0, 30.0))
 """Bands in Hz: mu, low beta and high beta."""
@@ -106,7 +106,13 @@ class CSPBaseline(SignalBaseline):
 
 
 def discriminant(features: Matrix, codes: npt.NDArray[np.int64], classes: int) -> Readout:
-    """Linear discriminant analysis with a shrunken covariance (Ledoit and Wolf 2004), as probabilities (N, K)."""
+    """Linear discriminant analysis with a shrunken covariance (Ledoit and Wolf 2004), as probabilities (N, K).
+
+    Args:
+        features: (N, F) training rows.
+        codes: (N,) their classes.
+        classes: K, the number of classes.
+    """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(features, codes)

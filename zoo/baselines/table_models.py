@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from zoo.baselines.base import Row
-from zoo.baselines.domain import Data, allowed_modalities, read_rows, spec_of_task
-from zoo.baselines.readout import Matrix, Readout
+from zoo.baselines.domain import allowed_modalities, read_rows, spec_of_task
 from zoo.baselines.tabular import TabularBaseline
-from zoo.contract import TaskSpec
+from zoo.contract import MODALITIES, TaskSpec
+from zoo.data import Pipeline
 from zoo.errors import MissingExtraError, SpecError
-from zoo.evaluation import Evaluated
 from zoo.registry import Registry
+from zoo.tasks.readout import Matrix, Readout
+from zoo.training.collector import Evaluated
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -88,7 +89,7 @@ class TableModel(TabularBaseline):
         return predict
 
 
-TABLE_MODELS: Registry[TableModel] = Registry("table model")
+TABLE_MODELS: Registry[TableModel] = Registry("table model", "baselines")
 """Table models by class name; none of them is in BASELINES."""
 
 
@@ -238,13 +239,8 @@ def _split(value: object) -> list[str]:
     return [] if value is None else [w.strip().lower() for w in str(value).split(SEPARATOR.strip()) if w.strip()]
 
 
-def table_models() -> tuple[str, ...]:
-    """Names of the table models, installed or not."""
-    return tuple(TABLE_MODELS.names())
-
-
 def fit_table_model(
-    pipeline: Data,
+    pipeline: Pipeline,
     task: str,
     name: str,
     modalities: Sequence[str],
@@ -260,7 +256,7 @@ def fit_table_model(
     source). Everything is learned from training rows.
 
     Args:
-        pipeline: sources, split and fitted (datamodules.Pipeline).
+        pipeline: sources, split and fitted.
         task: name of the task, of kind classification or ordinal.
         name: of the model, one of ``table_models()``.
         modalities: tables to read, joined to one; a row that lacks some has their columns unknown.
@@ -284,8 +280,9 @@ def fit_table_model(
     allowed = allowed_modalities(pipeline, spec, modalities)
     for modality in dict.fromkeys(modalities):
         kind = pipeline.raw_modalities[modality].kind
-        if kind != "tabular" or modality not in allowed:
-            why = f"is of kind '{kind}'" if kind != "tabular" else f"may not inform task '{task}'"
+        table = MODALITIES.get(kind).table
+        if not table or modality not in allowed:
+            why = f"is of kind '{kind}'" if not table else f"may not inform task '{task}'"
             raise SpecError(f"{name} reads tables that inform the task, but modality '{modality}' {why}")
     model = cls(spec, TABLE, seed=seed, class_weight=class_weight)
     train, join = read_rows(pipeline, spec, "train", allowed), TableJoin(allowed, lists)
@@ -295,9 +292,7 @@ def fit_table_model(
     for split in splits:
         rows = read_rows(pipeline, spec, split, allowed)
         if rows.ids:
-            order = sorted(range(len(rows.ids)), key=lambda i: rows.ids[i])
-            place = torch.tensor(order, dtype=torch.long)
-            prediction = model.predict(join(rows.inputs))
-            source, ids = torch.from_numpy(rows.source), [rows.ids[i] for i in order]
-            results[split] = Evaluated(prediction[place], rows.target[place], source[place], ids)
+            source = torch.from_numpy(rows.source)
+            done = Evaluated(model.predict(join(rows.inputs)), rows.target, source, rows.ids, rows.units)
+            results[split] = done.take(sorted(range(len(rows.ids)), key=lambda i: rows.ids[i]))
     return results

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from zoo.baselines.base import BASELINES, FeatureBaseline
-from zoo.baselines.readout import Matrix
+from zoo.tasks.readout import Matrix
 
 UNKNOWN = "?"
 """Category of what is None, or was not seen in training."""
@@ -20,7 +20,7 @@ UNKNOWN = "?"
 class TabularBaseline(FeatureBaseline):
     """Standardised numbers and one-hot categories, unknown ones with an indicator of their own, linear model."""
 
-    modality_kinds = ("tabular",)
+    modality_kinds: tuple[str, ...] = ("tabular",)
     citation = "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, section 4.4"
     numbers: tuple[str, ...] = ()
     categories: Mapping[str, tuple[str, ...]] = {}

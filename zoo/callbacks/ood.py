@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +15,30 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from zoo.analysis.detection import collect, detect, outlier_scores, thinned
-from zoo.analysis.groups import by_group, compare
-from zoo.analysis.predict import predict
 from zoo.callbacks.report import run_folder
+from zoo.data import OOD, DataModule, Pipeline, data_module
 from zoo.errors import SpecError
-from zoo.evaluation import Evaluated
-from zoo.reporting import data_word
+from zoo.evaluation.detection import detect, features, outlier_scores, plain_inputs, thinned
+from zoo.evaluation.groups import by_group, compare, within
+from zoo.evaluation.resampling import describe_units
+from zoo.evaluation.summary import data_word
+from zoo.models.base import TaskModel, task_model
+from zoo.models.predict import predict
+from zoo.tasks.base import TaskKind
+from zoo.training.collector import Evaluated
 
-OOD = "ood"
-"""Split of the groups under ``data.holdout``."""
 FILE = "ood.json"
 
 
 class OODCallback(L.Callback):
-    """At the end of a test, predict what ``data.holdout`` held out, and compare it with the test split.
+    """At the end of a test, predict what ``data.split.held_out`` held out, and compare it with the test split.
 
     Logs ood/TASK/METRIC, ood/TASK/gap of the primary metric, and ood/TASK/DETECTOR_auroc; writes ood.json into the
     run's folder and prints a table.
 
     Args:
         group: group column by which the rows of both splits are scored too; "" for none.
-        detectors: run the detectors of zoo.analysis.detection (needs pytorch-ood). They run in one process only.
+        detectors: run the detectors of zoo.evaluation.detection (needs pytorch-ood). They run in one process only.
         folder: where to write; "" for the logger's folder.
         resamples: of the bootstrap behind the 95 % intervals.
     """
@@ -54,38 +58,39 @@ class OODCallback(L.Callback):
         """
         if stage not in ("fit", "test"):
             return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if data is None:
-            raise SpecError("OODCallback needs a data module: call trainer.test(model, datamodule=...)")
+        data = data_module(trainer, "OODCallback")
         if OOD not in data.pipeline.rows:
             raise SpecError(
-                "OODCallback: nothing is held out; set data.holdout, such as {organ: [Kidney]}, or leave it out"
+                "OODCallback: nothing is held out; set data.split.held_out, such as {organ: [Kidney]}, or leave the "
+                "callback out"
             )
         if self.group:
             data.pipeline.groups(self.group, data.pipeline.rows[OOD][:0])
 
-    def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Predict the held-out rows, compare, log and write."""
+        model = task_model(pl_module)
         folder = run_folder(trainer, self.folder)  # asks all ranks
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        outside = predict(pl_module, data.split_dataloader(OOD)).results
-        inside: dict[str, Evaluated] = pl_module.results.get("test", {})
+        data = data_module(trainer, "OODCallback")
+        outside = predict(model, data.split_dataloader(OOD)).results
+        inside = model.evaluation.results.get("test", {})
         alone = trainer.world_size == 1
         self.found = {"group": self.group, "detectors_ran": self.detectors and alone, "tasks": {}}
-        for task in pl_module.tasks:
+        for task, kind in model.evaluation.kinds.items():
             if task in inside and task in outside:
-                found = self._compare(data.pipeline, pl_module.kinds[task], inside[task], outside[task])
-                if self.detectors and alone:
-                    found["detection"] = detection(pl_module, data, task)
+                found = self._compare(data.pipeline, kind, inside[task], outside[task])
                 self.found["tasks"][task] = found
-        values = self._values(pl_module)
+        if self.detectors and alone and self.found["tasks"]:
+            for task, scores in detection(model, data, list(self.found["tasks"])).items():
+                self.found["tasks"][task]["detection"] = scores
+        values = self._values()
         for logger in trainer.loggers:
             logger.log_metrics(values, step=trainer.global_step)
             logger.save()
         if trainer.is_global_zero:
             self._write(folder)
 
-    def _compare(self, pipe: Any, kind: Any, inside: Evaluated, outside: Evaluated) -> dict[str, Any]:
+    def _compare(self, pipe: Pipeline, kind: TaskKind, inside: Evaluated, outside: Evaluated) -> dict[str, Any]:
         compared = compare(kind, inside, outside, resamples=self.resamples)
         numbers = sorted(set(outside.source.tolist()))
         found: dict[str, Any] = {
@@ -93,6 +98,8 @@ class OODCallback(L.Callback):
             "primary": kind.primary,
             "n_test": len(inside.ids),
             "n_ood": len(outside.ids),
+            "unit_test": describe_units(within(inside).drawn),
+            "unit_ood": describe_units(within(outside).drawn),
             "metrics": {
                 name: {"test": asdict(c.inside), "ood": asdict(c.outside), "gap": asdict(c.gap)}
                 for name, c in compared.items()
@@ -104,7 +111,7 @@ class OODCallback(L.Callback):
             found["groups"] = {"test": by_group(kind, inside, names), "ood": by_group(kind, outside, names)}
         return found
 
-    def _values(self, pl_module: Any) -> dict[str, float]:
+    def _values(self) -> dict[str, float]:
         """What is logged."""
         values: dict[str, float] = {}
         for task, found in self.found["tasks"].items():
@@ -118,8 +125,9 @@ class OODCallback(L.Callback):
     def _write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FILE).write_text(json.dumps(_plain(self.found), indent=2) + "\n")
-        table = Table(title="test rows and held-out rows, 95 % bootstrap interval")
-        for name in ("task", "metric", "test", "held out", "gap", "n", "n held out", "detection AUROC", "data"):
+        table = Table(title="test rows and held-out rows, 95 % intervals over the units named")
+        heads = ("task", "metric", "test", "held out", "gap", "n", "unit", "n held out", "unit held out")
+        for name in (*heads, "detection AUROC", "data"):
             table.add_column(name)
         for task, found in self.found["tasks"].items():
             for name, parts in found["metrics"].items():
@@ -129,7 +137,7 @@ class OODCallback(L.Callback):
                     task if first else "",
                     name,
                     *(_text(parts[k]) for k in ("test", "ood", "gap")),
-                    *((str(found["n_test"]), str(found["n_ood"])) if first else ("", "")),
+                    *(str(found[k]) if first else "" for k in ("n_test", "unit_test", "n_ood", "unit_ood")),
                     ", ".join(f"{d} {s['auroc']:.3f}" for d, s in detected),
                     found["data"] if first else "",
                 )
@@ -141,32 +149,35 @@ class OODCallback(L.Callback):
 
 
 @torch.inference_mode(False)
-def detection(module: Any, data: Any, task: str) -> dict[str, dict[str, float]]:
-    """Detector -> auroc, fpr95, aupr, n_in and n_out of one task: test rows against held-out rows.
+def detection(model: TaskModel, data: DataModule, tasks: Sequence[str]) -> dict[str, dict[str, dict[str, float]]]:
+    """Task -> detector -> auroc, fpr95, aupr, n_in and n_out: test rows against held-out rows.
 
     Args:
-        module: the trained MultitaskModule.
+        model: the trained model.
         data: its data module, with the split "ood".
-        task: name of the task; rows that carry its label are looked at.
+        tasks: names of the tasks; rows that carry their labels are looked at.
     """
     parts = {}
+    inputs = partial(plain_inputs, modalities=list(model.modalities.values()))
     for split in ("train", "test", OOD):
-        loader = data.split_dataloader(split)
-        if split == "train":
-            loader.sampler.rows = thinned(loader.sampler.rows)
-        parts[split] = collect(module, loader, task)
-    train = parts.pop("train")
-    scores = outlier_scores(train, parts)
-    return {name: asdict(detect(found["test"], found[OOD])) for name, found in scores.items()}
+        rows = data.pipeline.rows[split]
+        loader = data.rows_dataloader(thinned(rows) if split == "train" else rows)
+        parts[split] = predict(model, loader, logits=tasks, inputs=inputs)
+    found = {}
+    for task in tasks:
+        looked_at = {split: features(part, model.evaluation.kinds[task]) for split, part in parts.items()}
+        scores = outlier_scores(looked_at.pop("train"), looked_at)
+        found[task] = {name: asdict(detect(s["test"], s[OOD])) for name, s in scores.items()}
+    return found
 
 
-def _names(pipe: Any, column: str) -> dict[str, str]:
+def _names(pipe: Pipeline, column: str) -> dict[str, str]:
     """Id -> name of the group, of test rows and held-out rows."""
     found: dict[str, str] = {}
     for split in ("test", OOD):
         rows = pipe.rows[split]
         names = pipe.groups(column, rows)
-        found |= {str(pipe.join.id(r)): n for r, n in zip(rows.tolist(), names, strict=True)}
+        found |= {pipe.join.id(r): n for r, n in zip(rows.tolist(), names, strict=True)}
     return found
 
 

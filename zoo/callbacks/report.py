@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import math
 import os
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from zoo.callbacks.examples import worst_examples
 from zoo.callbacks.result import fit_result
+from zoo.data import Pipeline, data_module
 from zoo.errors import SpecError
-from zoo.reporting import TaskResult, summarise
+from zoo.evaluation.summary import TaskResult, summarise
+from zoo.models.base import task_model
+from zoo.rendering.drawing import colours
+from zoo.rendering.png import save_figure
+from zoo.results import Figure, Series, joint_word
+from zoo.tables import Sheet, write_sheet
+from zoo.training.collector import Evaluation
 
 COLUMNS = (
     "task",
@@ -30,6 +39,8 @@ COLUMNS = (
     "chance",
     "baseline",
     "n",
+    "unit",
+    "interval",
     "real",
     "data",
     "beats_chance",
@@ -62,19 +73,16 @@ class ReportCallback(L.Callback):
         self._began = time.monotonic()
         self.lines: list[TaskResult] = []
 
-    def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Make the report from what the module collected."""
         folder = run_folder(trainer, self.folder)  # asks all ranks
         logged = run_folder(trainer)
         if not trainer.is_global_zero:
             return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if data is None:
-            raise SpecError("the report needs a data module: call trainer.test(model, datamodule=...)")
-        pipe = data.pipeline
+        pipe, evaluation = data_module(trainer, "ReportCallback").pipeline, task_model(pl_module).evaluation
         self.lines = summarise(
-            pl_module.kinds,
-            pl_module.results.get("test", {}),
+            evaluation.kinds,
+            evaluation.results.get("test", {}),
             lambda task: pipe.labels("train", task),
             pipe.source_names,
             pipe.source_simulated,
@@ -84,45 +92,48 @@ class ReportCallback(L.Callback):
         write_json(self.lines, folder / "report.json")
         write_csv(self.lines, folder / "report.csv")
         draw(self.lines, folder / "report.png")
-        self._write_result(trainer, pl_module, pipe, folder, logged)
-        print_table(self.lines)
+        self._write_result(trainer, evaluation, pipe, folder, logged)
+        print_table(self.lines, pipe.notices)
         files = "report.json, report.csv, report.png, result.json"
         Console().print(f"report: {folder}/{files}", highlight=False, markup=False)
         _log_to_wandb(trainer, self.lines, folder / "report.png")
 
-    def _write_result(self, trainer: L.Trainer, module: Any, pipe: Any, folder: Path, logged: Path) -> None:
+    def _write_result(
+        self, trainer: L.Trainer, evaluation: Evaluation, pipe: Pipeline, folder: Path, logged: Path
+    ) -> None:
         """Write result.json, and the pictures of the worst examples."""
         for logger in trainer.loggers:
             logger.save()  # the curves of the fit may not be on disk yet
-        results = module.results.get("test", {})
-        config = _config_name()
+        results = evaluation.results.get("test", {})
+        config = config_name()
         seed = os.environ.get("PL_GLOBAL_SEED", "")
         fit_result(
             self.lines,
-            module.kinds,
+            evaluation.kinds,
             results,
             {line.task: line.data for line in self.lines},
             logged,
-            examples=worst_examples(module.kinds, results, pipe, folder, self.examples),
+            examples=worst_examples(evaluation.kinds, results, pipe, folder, self.examples),
             title="Test results" + (f" of {config}" if config else ""),
             config=config,
             seeds=[int(seed)] if seed.isdigit() else [],
             seconds=round(time.monotonic() - self._began, 1),
-            command_line=_typed(),
+            command_line=typed(),
+            notices=pipe.notices,
         ).save(folder, tables=False)
 
 
 def _from_command_line() -> bool:
-    return Path(sys.argv[0]).name == "run.py"
+    return Path(sys.argv[0]).name in ("run.py", "zoo")
 
 
-def _typed() -> str:
+def typed() -> str:
     """The command line, with shipped configurations by name, as they can be typed; "" in a notebook or a test."""
     words = [Path(w).name if Path(w).parent.parts[-2:] == ("experiments", "configs") else w for w in sys.argv[1:]]
     return shlex.join([Path(sys.argv[0]).name, *words]) if _from_command_line() else ""
 
 
-def _config_name() -> str:
+def config_name() -> str:
     """Names of the configurations that the command line asked for, without their folders."""
     words = sys.argv[1:] if _from_command_line() else []
     given = [w.partition("=")[2] for w in words if w.startswith(("--config=", "-c="))]
@@ -151,10 +162,7 @@ def write_json(lines: list[TaskResult], path: Path) -> None:
 
 def write_csv(lines: list[TaskResult], path: Path) -> None:
     """Write a line a row."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(line, c) for c in COLUMNS] for line in lines)
+    write_sheet(Sheet(pd.DataFrame([[getattr(line, c) for c in COLUMNS] for line in lines], columns=COLUMNS)), path)
 
 
 def _verdict(line: TaskResult) -> str:
@@ -167,18 +175,24 @@ def _verdict(line: TaskResult) -> str:
     return "[red]beats neither[/]"
 
 
-def print_table(lines: list[TaskResult]) -> None:
-    """Print the table, and say of each line whether its whole interval lies above chance and baseline."""
-    table = Table(title="test results, 95 % bootstrap interval over rows; baseline: best constant of each source")
+def print_table(lines: list[TaskResult], notices: Sequence[str] = ()) -> None:
+    """Print the table, and say of each line whether its whole interval lies above chance and baseline.
+
+    Args:
+        lines: of the table.
+        notices: what the data lack, printed below it.
+    """
+    table = Table(title="test results; 95 % intervals over the units named; baseline: best constant of each source")
     right = ("value", "interval", "chance", "baseline", "n")
-    for name in ("task", "metric", "value", "interval", "chance", "baseline", "n", "data", "verdict"):
+    for name in ("task", "metric", "value", "interval", "unit", "chance", "baseline", "n", "data", "verdict"):
         table.add_column(name, justify="right" if name in right else "left", no_wrap=name not in ("task", "verdict"))
     for line in lines:
         table.add_row(
             ("  " if line.source else "") + line.task.replace("[", "\\["),
             line.metric,
             f"{line.value:.3f}",
-            f"{line.low:.3f}..{line.high:.3f}",
+            f"{line.low:.3f}..{line.high:.3f}" if math.isfinite(line.low) else "none",
+            line.unit,
             f"{line.chance:.3f}",
             f"{line.baseline:.3f}",
             str(line.n),
@@ -192,44 +206,34 @@ def print_table(lines: list[TaskResult]) -> None:
     whole = [line for line in lines if not line.source]
     beaten = sum(line.beats_baseline for line in whole)
     console.print(f"{beaten} of {len(whole)} tasks beat the baseline with their interval", highlight=False)
+    for notice in notices:
+        console.print(f"warning: {notice}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def summary_figure(lines: list[TaskResult]) -> Figure:
+    """Value and interval of each task, with ticks at chance and at the constant baseline."""
+    shown = [line for line in lines if not line.source]
+    names = [f"{line.task} ({line.metric})" for line in shown]
+    values = Series(
+        "value",
+        names,
+        [line.value for line in shown],
+        [line.low for line in shown],
+        [line.high for line in shown],
+        simulated=[not line.real for line in shown],
+    )
+    ticks = [
+        Series("chance", names, [line.chance for line in shown], dashed=True),
+        Series("constant baseline of each source", names, [line.baseline for line in shown], dashed=True),
+    ]
+    word = joint_word([line.data for line in shown]) if shown else "real"
+    return Figure("report", "Test results with 95 % intervals", "bars", series=[values, *ticks], data=word)
 
 
 def draw(lines: list[TaskResult], path: Path) -> None:
-    """Draw value and interval of each task beside chance and baseline."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    shown = [line for line in lines if not line.source]
-    figure, axes = plt.subplots(figsize=(8.0, 0.9 + 0.42 * max(len(shown), 1)), layout="constrained")
-    for k, line in enumerate(shown):
-        y = len(shown) - 1 - k
-        colour = "#1b6ca8" if line.real else "#8a6db1"
-        axes.barh(
-            y, line.value, height=0.62, color=colour, alpha=0.85, hatch=None if line.real else "//", edgecolor="white"
-        )
-        axes.errorbar(
-            line.value,
-            y,
-            xerr=[[max(line.value - line.low, 0)], [max(line.high - line.value, 0)]],
-            color="black",
-            capsize=3,
-        )
-        axes.plot([line.chance] * 2, [y - 0.36, y + 0.36], color="#d1495b", lw=2)
-        axes.plot([line.baseline] * 2, [y - 0.36, y + 0.36], color="#edae49", lw=2)
-    axes.set_yticks(range(len(shown)))
-    axes.set_yticklabels([f"{x.task} ({x.metric}, {x.data})" for x in reversed(shown)])
-    axes.set_xlim(min(0.0, *[x.low for x in shown], 0.0), 1.02)
-    axes.plot([], [], color="#d1495b", lw=2, label="chance")
-    axes.plot([], [], color="#edae49", lw=2, label="constant baseline of each source")
-    axes.barh([0], [0], color="#1b6ca8", label="real data")
-    axes.barh([0], [0], color="#8a6db1", hatch="//", edgecolor="white", label="simulated data in it")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.06), ncol=4, frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title("Test results with 95 % intervals")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    """Draw ``summary_figure`` into the PNG file ``path``."""
+    figure = summary_figure(lines)
+    save_figure(figure, colours([figure])[figure.name], path)
 
 
 def _log_to_wandb(trainer: L.Trainer, lines: list[TaskResult], picture: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a fit or a test found, as a Result: tables, curves, confusion matrices, structures."""
+"""What a fit or a test found, as a Result: tables, curves, and the figures of each kind of task."""
 
 from __future__ import annotations
 
@@ -7,23 +7,15 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from zoo.errors import DataError
-from zoo.evaluation import Evaluated
-from zoo.reporting import TaskResult
+from zoo.evaluation.resampling import METHOD_HELP, UNIT_HELP
+from zoo.evaluation.summary import TaskResult
 from zoo.results import Column, Example, Figure, Result, Series, Table, joint_word
 from zoo.tasks.base import TaskKind
-from zoo.tasks.parts import superpose
+from zoo.training.collector import Evaluated
 
 METRICS = "metrics.csv"
 """What lightning's CSVLogger writes."""
-CLASSES = 16
-"""Classes that a confusion matrix shows; rarer ones are put together."""
-ANSWERS = 8
-"""The same for answers of vqa."""
-OTHER = "(other)"
 
 
 def fit_result(
@@ -39,6 +31,7 @@ def fit_result(
     seeds: Sequence[int] = (),
     seconds: float = 0.0,
     command_line: str = "",
+    notices: Sequence[str] = (),
 ) -> Result:
     """Put what a test measured into a Result.
 
@@ -54,6 +47,7 @@ def fit_result(
         seeds: that were run.
         seconds: of wall time.
         command_line: what was typed.
+        notices: what the data lack, for the summary.
 
     Raises:
         DataError: metrics.csv is broken.
@@ -64,14 +58,14 @@ def fit_result(
         figures += curves(log_folder / METRICS, whole)
     for task, kind in kinds.items():
         if task in results:
-            figures += _confusion(kind, results[task], data_words.get(task, "real"))
-            figures += _structures(kind, results[task], data_words.get(task, "real"))
+            result, data = results[task], data_words.get(task, "real")
+            figures += kind.figures(result.prediction, result.target, result.ids, data)
     return Result(
         command="fit",
         title=title or "Test results of every task",
         config=config,
         data=joint_word([line.data for line in whole]) if whole else "real",
-        summary=_summary(whole),
+        summary=[*_summary(whole), *(f"The data: {n}." for n in notices)],
         tables=[_tasks(lines), _metrics(lines)],
         figures=figures,
         examples=list(examples),
@@ -105,12 +99,14 @@ def _tasks(lines: Sequence[TaskResult]) -> Table:
         Column("chance", "chance", "number", help="a guesser that knows the classes of each source"),
         Column("baseline", "baseline", "number", help="the best constant of each source"),
         Column("n", "rows", "integer"),
+        Column("unit", "unit", help=UNIT_HELP),
+        Column("interval", "interval", help=METHOD_HELP),
         Column("beats_chance", "beats chance", "flag", help="the whole interval lies above"),
         Column("beats_baseline", "beats baseline", "flag", help="the whole interval lies above"),
         Column("data", "data"),
     ]
     rows = [{c: getattr(x, c) for c in (*(c.key for c in columns), "low", "high")} for x in lines]
-    note = "95 % bootstrap intervals over test rows. A line with [SOURCE] is the part of a task from one source."
+    note = "95 % intervals over the units that are named. A line with [SOURCE] is the part of a task from one source."
     return Table("tasks", "Test results", columns, rows, note)
 
 
@@ -148,7 +144,7 @@ def _bars(lines: Sequence[TaskResult]) -> Figure:
             Series("constant baseline", names, [_known(x.baseline) for x in lines], dashed=True),
             Series("chance", names, [_known(x.chance) for x in lines], dashed=True),
         ],
-        note="95 % bootstrap intervals; the baseline is the best constant of each source.",
+        note="95 % intervals over units; the baseline is the best constant of each source.",
         data=joint_word([x.data for x in lines]),
     )
 
@@ -213,104 +209,3 @@ def curves(path: Path, lines: Sequence[TaskResult]) -> list[Figure]:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-# -- confusion ---------------------------------------------------------------------------------------------
-
-
-def _confusion(kind: TaskKind, result: Evaluated, data: str) -> list[Figure]:
-    """The confusion matrix of a task of classes, each row divided by its sum; none for other kinds."""
-    spec = kind.spec
-    if spec.kind not in ("classification", "ordinal", "vqa", "token_classification") or not len(result.target):
-        return []
-    choice, target = result.prediction.argmax(-1).flatten(), result.target.flatten()
-    if spec.kind == "token_classification":
-        choice, target = choice[target >= 0], target[target >= 0]
-    names, order = [*spec.classes, OTHER], spec.num_outputs
-    counts = torch.zeros(order + 1, order + 1)
-    counts.index_put_((torch.where(target < 0, order, target), choice), torch.ones(len(target)), accumulate=True)
-    kept = _shown(counts, ANSWERS if spec.kind == "vqa" else CLASSES, spec.kind == "ordinal")
-    merged = _merge(counts, kept)
-    labels = [names[k] for k in kept]
-    labels += [OTHER] if len(merged) > len(kept) else []
-    total = merged.sum(1)
-    shares = [[float(v) / float(n) if n else None for v in row] for row, n in zip(merged, total, strict=True)]
-    unit = "tokens" if spec.kind == "token_classification" else "rows"
-    note = f"Each row is divided by its sum; n = {int(total.sum())} {unit}."
-    if OTHER in labels:
-        note += f" {OTHER}: what is rarer, or outside the vocabulary."
-    return [
-        Figure(
-            f"confusion_{spec.name}",
-            f"Confusion of {spec.name}",
-            "heatmap",
-            "predicted",
-            "true (n)",
-            rows=[f"{name} ({int(n)})" for name, n in zip(labels, total, strict=True)],
-            columns=labels,
-            values=shares,
-            group="confusion",
-            panel=spec.name,
-            note=note,
-            data=data,
-        )
-    ]
-
-
-def _shown(counts: Tensor, most: int, ordered: bool) -> list[int]:
-    """Codes of the classes to show: those that occur, in their order; the most frequent where there are more."""
-    seen = counts.sum(0) + counts.sum(1)
-    codes = [k for k in range(len(counts) - 1) if ordered or seen[k] > 0]
-    if len(codes) > most:
-        codes = sorted(sorted(codes, key=lambda k: -float(seen[k]))[:most])
-    return codes
-
-
-def _merge(counts: Tensor, kept: Sequence[int]) -> Tensor:
-    """Counts of ``kept``, and of all others together where they hold any."""
-    left = [k for k in range(len(counts)) if k not in kept]
-    groups = [[k] for k in kept] + [left]
-    merged = torch.stack([torch.stack([counts[a][:, b].sum() for b in groups]) for a in groups])
-    return merged if float(merged[-1].sum() + merged[:, -1].sum()) > 0 else merged[:-1, :-1]
-
-
-# -- structures --------------------------------------------------------------------------------------------
-
-
-def _structures(kind: TaskKind, result: Evaluated, data: str) -> list[Figure]:
-    """The chains with the best, the median and the worst TM-score, each superposed onto the truth (Kabsch 1976)."""
-    if kind.spec.kind != "structure":
-        return []
-    scores = kind.row_scores(result.prediction, result.target)
-    assert scores is not None
-    finite = torch.isfinite(result.prediction).flatten(1).all(1) & torch.isfinite(scores)
-    ranked = sorted(finite.nonzero().flatten().tolist(), key=lambda k: -float(scores[k]))
-    if not ranked:
-        return []
-    picks = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
-    figures = []
-    for panel, row in {
-        p: k for p, k in picks.items() if list(picks.values()).index(k) == list(picks).index(p)
-    }.items():
-        seen = result.target[row, :, 3] > 0
-        truth = result.target[row, seen, :3].double()
-        truth = truth - truth.mean(0)
-        predicted = result.prediction[row, seen].double()
-        moved = superpose(predicted[None], truth[None], torch.ones(1, len(truth), dtype=truth.dtype))[0]
-        figures.append(
-            Figure(
-                f"structure_{kind.spec.name}_{panel}",
-                f"{kind.spec.name}: {result.ids[row]}, TM-score {float(scores[row]):.2f}",
-                "structure",
-                chains={"true": _rounded(truth), "predicted": _rounded(moved)},
-                group="structures",
-                panel=f"{kind.spec.name}, {panel} of {len(ranked)}",
-                note="C-alpha atoms, the prediction superposed onto the truth by least squares.",
-                data=data,
-            )
-        )
-    return figures
-
-
-def _rounded(points: Tensor) -> list[list[float]]:
-    return [[round(v, 2) for v in point] for point in points.tolist()]

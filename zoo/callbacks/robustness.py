@@ -12,12 +12,14 @@ from typing import Any
 import lightning as L
 from rich.console import Console
 
-from zoo.analysis.corruptions import CORRUPTIONS, SEVERITIES, Corruption, corrupt, corruptions_for
-from zoo.analysis.predict import Predicted, predict
 from zoo.callbacks.report import run_folder
 from zoo.contract import Batch
+from zoo.data import DataModule, data_module
 from zoo.errors import SpecError
-from zoo.module import MultitaskModule
+from zoo.evaluation.corruptions.base import CORRUPTIONS, SEVERITIES, Corruption, corrupt, corruptions_for
+from zoo.models.base import TaskModel, task_model
+from zoo.models.predict import predict
+from zoo.training.collector import Predicted
 
 
 class RobustnessCallback(L.Callback):
@@ -29,7 +31,7 @@ class RobustnessCallback(L.Callback):
 
     Args:
         levels: severities of the corruptions, 0 (none) to 5.
-        corruptions: names; None for the standard one of each modality kind (see zoo.analysis.corruptions).
+        corruptions: names; None for the standard one of each modality kind (see zoo.evaluation.corruptions).
         seed: of the damage.
         folder: where to write; "" for the logger's folder.
     """
@@ -53,28 +55,20 @@ class RobustnessCallback(L.Callback):
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Predict and log; every rank takes part."""
-        if not isinstance(pl_module, MultitaskModule):
-            raise SpecError(f"RobustnessCallback needs a MultitaskModule, got {type(pl_module).__name__}")
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if data is None:
-            raise SpecError("robustness needs a data module: call trainer.test(model, datamodule=...)")
-        chosen = self._chosen(pl_module)
-        clean = self._values(pl_module, self._predicted(trainer, pl_module, data, None, 0), list(pl_module.tasks))
-        self.report = {
-            t: {"metric": pl_module.kinds[t].primary, "clean": v, "corruptions": {}} for t, v in clean.items()
-        }
+        model = task_model(pl_module)
+        data = data_module(trainer, "RobustnessCallback")
+        chosen = self._chosen(model)
+        clean = self._values(model, self._predicted(trainer, model, data, None, 0), list(model.tasks))
+        kinds = model.evaluation.kinds
+        self.report = {t: {"metric": kinds[t].primary, "clean": v, "corruptions": {}} for t, v in clean.items()}
         for corruption, modalities in chosen:
-            uses = [
-                t
-                for t in clean
-                if any(pl_module.tasks[t].uses(m) or pl_module.tasks[t].reads == m for m in modalities)
-            ]
+            uses = [t for t in clean if any(model.tasks[t].uses(m) or model.tasks[t].reads == m for m in modalities)]
             curves: dict[str, list[float]] = {t: [] for t in uses}
             for level in self.levels:
                 found = clean
                 if level:
-                    predicted = self._predicted(trainer, pl_module, data, (corruption, modalities), level)
-                    found = self._values(pl_module, predicted, uses)
+                    predicted = self._predicted(trainer, model, data, (corruption, modalities), level)
+                    found = self._values(model, predicted, uses)
                 for t in uses:
                     value = found.get(t, math.nan)
                     curves[t].append(value)
@@ -95,21 +89,21 @@ class RobustnessCallback(L.Callback):
             write(self.report, folder / "robustness.json")
             Console().print(f"robustness: {folder}/robustness.json", highlight=False, markup=False)
 
-    def _chosen(self, module: MultitaskModule) -> list[tuple[Corruption, list[str]]]:
+    def _chosen(self, model: TaskModel) -> list[tuple[Corruption, list[str]]]:
         """The corruptions, each with the modalities that it fits.
 
         Raises:
             SpecError: a corruption that was asked for fits none.
         """
         fitting: dict[str, tuple[Corruption, list[str]]] = {}
-        for spec in module.modalities.values():
+        for spec in model.modalities.values():
             for corruption in corruptions_for(spec, self.corruptions):
                 if self.corruptions is not None or corruption.standard:
                     fitting.setdefault(corruption.name, (corruption, []))[1].append(spec.name)
         for name in self.corruptions or ():
             if name not in fitting:
                 raise SpecError(
-                    f"corruption '{name}' fits none of the modalities {tuple(module.modalities)}; it takes the kinds "
+                    f"corruption '{name}' fits none of the modalities {tuple(model.modalities)}; it takes the kinds "
                     f"{CORRUPTIONS.get(name).kinds}"
                 )
         return list(fitting.values())
@@ -117,23 +111,23 @@ class RobustnessCallback(L.Callback):
     def _predicted(
         self,
         trainer: L.Trainer,
-        module: MultitaskModule,
-        data: Any,
+        model: TaskModel,
+        data: DataModule,
         damage: tuple[Corruption, list[str]] | None,
         level: int,
     ) -> Predicted:
         plan = {} if damage is None else dict.fromkeys(damage[1], (damage[0], level))
 
         def change(batch: Batch) -> Batch:
-            return corrupt(batch, module.modalities.values(), plan, self.seed)
+            return corrupt(batch, model.modalities.values(), plan, self.seed)
 
         most = trainer.num_test_batches[0]
         batches = data.test_dataloader()
-        return predict(module, islice(batches, int(most)) if math.isfinite(most) else batches, change)
+        return predict(model, islice(batches, int(most)) if math.isfinite(most) else batches, change)
 
-    def _values(self, module: MultitaskModule, predicted: Predicted, tasks: Sequence[str]) -> dict[str, float]:
+    def _values(self, model: TaskModel, predicted: Predicted, tasks: Sequence[str]) -> dict[str, float]:
         found = {t: predicted.results[t] for t in tasks if t in predicted.results}
-        return {t: module.kinds[t].primary_value(r.prediction, r.target) for t, r in found.items()}
+        return {t: model.evaluation.kinds[t].primary_value(r.prediction, r.target) for t, r in found.items()}
 
 
 def check_level(level: int) -> int:

@@ -22,19 +22,36 @@ class Encoder(nn.Module, ABC):
     Args:
         spec: the modality.
         dim: D, the width of the tokens.
+
+    Attributes:
+        kinds: kinds of modalities that it takes.
+        learns: whether ``learn`` is to be given training rows before the first step.
     """
 
     kinds: tuple[str, ...] = ()
+    learns: bool = False
 
     def __init__(self, spec: ModalitySpec, dim: int) -> None:
         super().__init__()
-        if spec.kind not in self.kinds:
+        if not self.takes(spec):
+            fitting = [name for name in ENCODERS.names() if ENCODERS.get(name).takes(spec)]
             raise SpecError(
                 f"{type(self).__name__} takes modalities of kind {self.kinds}, but '{spec.name}' is of kind "
-                f"'{spec.kind}'"
+                f"'{spec.kind}'; encoders that take it: {', '.join(fitting) or 'none'}"
             )
         self.spec = spec
         self.dim = dim
+
+    @classmethod
+    def takes(cls, spec: ModalitySpec) -> bool:
+        """Whether it can encode rows of ``spec``; here where their kind is one of ``kinds``."""
+        return spec.kind in cls.kinds
+
+    def learn(self, rows: Tensor) -> None:
+        """Take from training rows (M, *shape) what stays fixed then, such as components; here nothing.
+
+        What is taken is kept in buffers, and so in checkpoints.
+        """
 
     @abstractmethod
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,4 +79,4 @@ class Encoder(nn.Module, ABC):
         return list(probe.values())
 
 
-ENCODERS: Registry[Encoder] = Registry("encoder")
+ENCODERS: Registry[Encoder] = Registry("encoder", "encoders")

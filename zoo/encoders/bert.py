@@ -97,7 +97,13 @@ def check_bert(owner: str, model: Any, spec: ModalitySpec, name: str, reads: int
 
 
 def run_bert(model: Any, x: Tensor, mask: Tensor) -> Tensor:
-    """Map (N, L) codes and their mask (N, L) to the last hidden states (N, L, E) of a BERT-like model."""
+    """Map (N, L) codes and their mask (N, L) to the last hidden states (N, L, E) of a BERT-like model.
+
+    Args:
+        model: a BERT-like model of transformers.
+        x: (N, L) codes of word pieces.
+        mask: (N, L) True where a code is real.
+    """
     from transformers import BertModel
 
     if isinstance(model, BertModel):  # not through its forward, which reads the mask on the host
@@ -111,6 +117,12 @@ def run_bert(model: Any, x: Tensor, mask: Tensor) -> Tensor:
 
 def check_text_options(owner: str, spec: ModalitySpec, bag: int, trunk_length: int) -> int:
     """Refuse a negative bag or a trunk longer than the text; return how many codes the trunk reads.
+
+    Args:
+        owner: name of the encoder, for errors.
+        spec: the text modality.
+        bag: width of the bag of words beside the trunk; 0 for none.
+        trunk_length: how many codes the trunk shall read; 0 for all.
 
     Raises:
         SpecError: as said.

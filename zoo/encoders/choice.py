@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
-from zoo.contract import MODALITY_KINDS, ModalitySpec
-from zoo.encoders import default_encoder
+from zoo.contract import MODALITIES, ModalitySpec
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.errors import SpecError, unknown_name
 
@@ -58,7 +57,7 @@ def make_encoders(
     """
     kinds = {spec.kind for spec in modalities.values()}
     for key in given:
-        if key not in modalities and key not in MODALITY_KINDS:
+        if key not in modalities and key not in MODALITIES:
             error = unknown_name("modality or kind under model.encoders", key, {*modalities, *kinds})
             warnings.warn(f"{error}; its encoder is not used", stacklevel=3)
     made: dict[str, Encoder] = {}
@@ -75,3 +74,15 @@ def make_encoders(
         if key not in made:
             made[key] = factory(spec)
     return made
+
+
+def default_encoder(kind: str) -> type[Encoder]:
+    """Return the encoder class that modalities of ``kind`` take where a configuration names none.
+
+    Raises:
+        UnknownNameError: there is no such kind, or no encoder of the name that it gives.
+
+    >>> default_encoder("signal").__name__
+    'LSTMEncoder'
+    """
+    return ENCODERS.get(MODALITIES.get(kind).encoder)

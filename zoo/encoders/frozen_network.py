@@ -174,6 +174,12 @@ def lukemelas_names(weights: dict[str, Tensor], timm_names: list[str]) -> dict[s
 def image_network(backbone: str, pretrained: str, size: int, grid: bool) -> nn.Module:
     """Make an ImageNetwork of the timm model ``backbone``; every weight must come from ``pretrained``.
 
+    Args:
+        backbone: name of a model of timm.
+        pretrained: file or package of its weights.
+        size: side of the images that it sees, in pixels.
+        grid: whether it returns a token for each place instead of one for the image.
+
     Raises:
         SpecError: no such model, or the weights do not fit it exactly.
         MissingExtraError: the package is not installed.
@@ -216,7 +222,17 @@ def frozen_image_network(
     folder: str = "",
     channels: int = 3,
 ) -> Frozen:
-    """Make the Frozen of an ImageNetwork; see ``Frozen`` and ``image_network`` for the arguments."""
+    """Make the Frozen of an ImageNetwork; see ``Frozen`` and ``image_network`` for the arguments.
+
+    Args:
+        backbone: name of a model of timm.
+        pretrained: file or package of its weights.
+        size: side of the images that it sees, in pixels.
+        grid: whether it returns a token for each place instead of one for the image.
+        mib: memory for features of rows that were seen, in MiB.
+        folder: where features are kept on disk; "" for nowhere.
+        channels: channels of the images that it is given.
+    """
     settings = ("image", backbone, pretrained, size, grid)
     probe = torch.zeros(1, channels, size, size)
     return Frozen(partial(image_network, backbone, pretrained, size, grid), settings, mib, folder, probe)
@@ -254,6 +270,12 @@ class TextNetwork(nn.Module):
 
 def text_network(spec: ModalitySpec, folder: str, reads: int, words: bool) -> nn.Module:
     """Make a TextNetwork of the BERT-like model in ``folder``; one copy in memory serves every modality.
+
+    Args:
+        spec: the text modality.
+        folder: of the model and its tokenizer.
+        reads: how many word pieces it reads at most.
+        words: whether it returns a token for each word piece instead of one for the text.
 
     Raises:
         SpecError, MissingExtraError: see ``load_bert`` and ``check_bert``.

@@ -46,6 +46,25 @@ def some_token(mask: Tensor) -> Tensor:
     return mask | (first & ~mask.any(1, keepdim=True))
 
 
+def distinct_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the rows of (N, F) codes that differ, so that an encoder runs once on each.
+
+    Returns:
+        The distinct rows (M, F), and for each of the N rows which of them it is.
+
+    >>> rows, which = distinct_rows(torch.tensor([[1, 2], [3, 4], [1, 2]]))
+    >>> rows[which].tolist(), len(rows)
+    ([[1, 2], [3, 4], [1, 2]], 2)
+    """
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randint(-(2**62), 2**62, (x.shape[1],), generator=generator).to(x.device)
+    keys, which = torch.unique((x * weights).sum(1), return_inverse=True)
+    place = torch.arange(len(x), device=x.device)
+    first = torch.full_like(keys, len(x)).scatter_reduce(0, which, place, "amin")
+    rows = x[first]
+    return (rows, which) if torch.equal(rows[which], x) else (x, place)
+
+
 def kmer_ids(codes: Tensor, k: int, stride: int = 1) -> Tensor:
     """Map (N, L) nucleotide codes to (N, (L - k) // stride + 1) ids of overlapping k-mers.
 
@@ -101,6 +120,12 @@ def read_weights(owner: str, path: str) -> dict[str, Tensor]:
 
 def fill(owner: str, module: nn.Module, weights: dict[str, Tensor], path: str) -> None:
     """Load ``weights`` into ``module``; every name and shape must agree.
+
+    Args:
+        owner: what the weights are for, for errors.
+        module: whose parameters are set.
+        weights: name of a parameter or buffer -> its value.
+        path: where the weights came from, for errors.
 
     Raises:
         SpecError: a name or a shape differs; the first ones are listed.

@@ -1,22 +1,13 @@
-"""Fusions: modules that turn the tokens of the modalities into one vector a stream."""
+"""Fusions: one file a class, each turning the tokens of the modalities into one vector a stream."""
 
-from zoo.fusion.base import FUSED, FUSIONS, Fusion, Streams
-from zoo.fusion.concat import ConcatFusion
-from zoo.fusion.cross_attention import CrossAttentionFusion
-from zoo.fusion.early import EarlyFusion
-from zoo.fusion.gated import GatedFusion
-from zoo.fusion.late import LateFusion
-from zoo.fusion.low_rank import LowRankFusion
+from __future__ import annotations
 
-__all__ = [
-    "FUSED",
-    "FUSIONS",
-    "ConcatFusion",
-    "CrossAttentionFusion",
-    "EarlyFusion",
-    "Fusion",
-    "GatedFusion",
-    "LateFusion",
-    "LowRankFusion",
-    "Streams",
-]
+from typing import Any
+
+from zoo.fusion.base import FUSIONS, Fusion
+
+__all__ = ["FUSIONS", "Fusion"]
+
+
+def __getattr__(name: str) -> Any:
+    return FUSIONS.attribute(__name__, name)

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.contract import Tokens
+from zoo.contract import FUSED, Tokens
 from zoo.errors import SpecError
 from zoo.registry import Registry
-
-FUSED = "fused"
-"""Name of the stream of early and intermediate fusion."""
 
 
 @dataclass
@@ -100,4 +97,4 @@ def scatter(values: Tensor, present: Tensor) -> Tensor:
     return full.index_copy(0, index, values)
 
 
-FUSIONS: Registry[Fusion] = Registry("fusion")
+FUSIONS: Registry[Fusion] = Registry("fusion", "fusion")

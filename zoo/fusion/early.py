@@ -20,6 +20,11 @@ def pool_tokens(values: Tensor, mask: Tensor, max_tokens: int) -> tuple[Tensor, 
     A row of n > max_tokens real tokens puts its r-th one into bin floor(r * max_tokens / n), so the result
     depends on the row alone, not on how far it was padded. With L <= max_tokens nothing changes.
 
+    Args:
+        values: (N, L, D) tokens.
+        mask: (N, L) True where a token is real.
+        max_tokens: most tokens that a row may keep.
+
     >>> x = torch.tensor([[[1.0], [3.0], [5.0], [9.0]]])
     >>> values, mask = pool_tokens(x, torch.tensor([[True, True, True, False]]), 2)
     >>> values.squeeze().tolist(), mask.tolist()
@@ -58,7 +63,14 @@ def length_groups(lengths: Tensor) -> list[tuple[Tensor, int]]:
 
 
 def check_heads(fusion: Fusion, heads: int, depth: int, max_tokens: int) -> None:
-    """Raise SpecError where sizes of a transformer cannot be used."""
+    """Raise SpecError where sizes of a transformer cannot be used.
+
+    Args:
+        fusion: whose width is checked.
+        heads: number of attention heads; the width must be a multiple of it.
+        depth: number of layers, at least 1.
+        max_tokens: most tokens of a modality, at least 1.
+    """
     name = type(fusion).__name__
     if heads < 1 or fusion.dim % heads:
         raise SpecError(f"{name}: dim {fusion.dim} is not a multiple of heads {heads}; change dim or heads")
@@ -151,7 +163,13 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, context: Tensor, hidden: Tensor) -> Tensor:
-        """Let x (B, Q, D) read the context (B, L, D) where ``hidden`` (B, L) is False; gives (B, Q, D)."""
+        """Let x (B, Q, D) read the context (B, L, D) where ``hidden`` (B, L) is False; gives (B, Q, D).
+
+        Args:
+            x: (B, Q, D) queries.
+            context: (B, L, D) tokens that they read.
+            hidden: (B, L) True where a token must not be read.
+        """
         q = self.query(self.norm_attention(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         kv = self.key_value(self.norm_attention(context)).unflatten(-1, (2, self.heads, -1))
         k, v = kv.permute(2, 0, 3, 1, 4)
@@ -216,7 +234,13 @@ class EarlyFusion(Fusion):
 
 
 def restore(parts: list[Tensor], rows: list[Tensor], packed: Tensor) -> Tensor:
-    """Put the results (n, D) of groups of rows back in batch order: (B, D)."""
+    """Put the results (n, D) of groups of rows back in batch order: (B, D).
+
+    Args:
+        parts: (n, D) results of each group of rows.
+        rows: numbers of the rows of each group.
+        packed: a tensor whose first size is B, and whose type the result takes.
+    """
     if not parts:
         return packed.new_zeros((0, packed.shape[-1]))
     return torch.cat(parts).index_select(0, torch.cat(rows).argsort())

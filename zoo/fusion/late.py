@@ -8,9 +8,9 @@ from typing import Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from zoo.contract import Tokens
+from zoo.contract import FUSED, Tokens
 from zoo.errors import SpecError, unknown_name
-from zoo.fusion.base import FUSED, FUSIONS, Fusion, Streams, scatter
+from zoo.fusion.base import FUSIONS, Fusion, Streams, scatter
 
 TOKEN_SCALE = 0.02
 """Standard deviation of learned tokens at the start."""
@@ -21,6 +21,11 @@ Combine = Literal["average", "learned", "voting"]
 
 def presence(order: Sequence[str], tokens: Mapping[str, Tokens], present: Mapping[str, Tensor]) -> Tensor:
     """Stack the masks of ``order`` to (B, M) bool; a modality that ``tokens`` lacks is absent everywhere.
+
+    Args:
+        order: names of the modalities, in the order of the columns.
+        tokens: modality -> tokens of its packed rows.
+        present: modality -> (B,) True where a row has it.
 
     Raises:
         SpecError: tokens of a modality that the fusion was not made for, tokens without a mask, or no mask.
@@ -79,7 +84,13 @@ class ModalityVectors(nn.Module):
 
 
 def with_auxiliary(fused: Tensor, mask: Tensor, auxiliary: Streams | None) -> Streams:
-    """Make Streams of the fused vectors (B, D), zero in rows where ``mask`` (B, M) has no modality."""
+    """Make Streams of the fused vectors (B, D), zero in rows where ``mask`` (B, M) has no modality.
+
+    Args:
+        fused: (B, D) vectors of the fused stream.
+        mask: (B, M) True where a row has a modality.
+        auxiliary: streams of single modalities to add; None for none.
+    """
     available = mask.any(1)
     streams = Streams({FUSED: fused.masked_fill(~available.unsqueeze(1), 0.0)}, {FUSED: available})
     if auxiliary is not None:

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from zoo.contract import TASKS
 from zoo.tasks import parts
-from zoo.tasks.base import TASKS, Head, TaskKind
+from zoo.tasks.base import Head
+from zoo.tasks.classes import ClassTask
 
 
 @TASKS.register_as("classification")
-class Classification(TaskKind):
+class Classification(ClassTask):
     """One of K classes; targets (N,) long codes, logits (N, K), predictions (N, K) probabilities.
 
     In training, targets may also be (N, K) floats: the share of each class in rows that were mixed.
     """
 
     kind = "classification"
-    primary = "accuracy"
+    class_logits = True
+    mixable = True
 
     def head(self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0) -> Head:
         """Make a linear head or an MLP, dim -> K; ``token_dim`` is not used."""
-        return parts.VectorHead(dim, (self.spec.num_outputs,), hidden, dropout)
+        return parts.VectorHead(self.spec, dim, token_dim, hidden=hidden, dropout=dropout)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the (N,) cross-entropies in nats, against codes (N,) or shares of the classes (N, K)."""
         return parts.cross_entropy(logits, target)
-
-    def predict(self, logits: Tensor) -> Tensor:
-        """Map logits (N, K) to probabilities (N, K) by softmax."""
-        return torch.softmax(logits.float(), -1)
-
-    def combine(self, predictions: Tensor, weights: Tensor, voting: bool = False) -> Tensor:
-        """Combine (S, N, K): weighted average of probabilities, or shares of the votes."""
-        return parts.combine_probabilities(predictions, weights, voting)
-
-    def row_scores(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(N,) 1 where the most probable class is the target, else 0."""
-        return (prediction.argmax(-1) == target).float()
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
         """Return accuracy, balanced_accuracy, macro_f1 and auroc (macro, one-vs-rest, classes present).
@@ -53,11 +43,12 @@ class Classification(TaskKind):
             "auroc": parts.macro_auroc(parts.as_numpy(prediction), truth),
         }
 
-    def constant(self, train_target: Tensor, n: int) -> Tensor:
-        """One-hot (n, K) of the most frequent training class."""
-        return parts.majority(parts.class_counts(self.spec.name, train_target, self.spec.num_outputs), n)
+    def soft_target(self, target: Tensor, smoothing: float) -> Tensor:
+        """(N, K) shares of the classes, of codes (N,) or of shares."""
+        classes = self.spec.num_outputs
+        hot = target.float() if target.ndim == 2 else F.one_hot(target, classes).float()
+        return hot * (1 - smoothing) + smoothing / classes
 
-    def chance(self, train_target: Tensor, n: int, generator: np.random.Generator) -> Tensor:
-        """One-hot (n, K) of a class drawn uniformly from those in the training targets."""
-        counts = parts.class_counts(self.spec.name, train_target, self.spec.num_outputs)
-        return parts.random_classes(counts, n, generator)
+    def blend(self, shares: Tensor, target: Tensor) -> Tensor:
+        """Mix shares of classes (n, K) by shares of rows (n, n)."""
+        return shares @ target

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.contract import AMINO_ACIDS
+from zoo.tasks.chains import BOND
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-BOND = 3.8
-"""Distance of consecutive C-alpha atoms over a trans peptide bond, in angstrom."""
 GAP_OPEN, GAP_EXTEND = -11.0, -1.0
 """Costs of a gap that go with BLOSUM62, as in BLAST."""
 ALIGNED = 50

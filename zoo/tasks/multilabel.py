@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.contract import TASKS, TaskSpec
+from zoo.errors import DataError
+from zoo.specs import LabelCells, TableTask
 from zoo.tasks import parts
-from zoo.tasks.base import TASKS, Head, TaskKind
+from zoo.tasks.base import Head, TaskKind, short
+from zoo.tasks.codecs import ValueCodec
+from zoo.tasks.items import Floats, Form, Probabilities, Variable, label_probabilities, label_variables
+from zoo.tasks.readout import Matrix, Readout, fit_labels
+
+
+class LabelCodec(ValueCodec):
+    """Encode dicts of label -> 0 or 1 as values and marks of what is known."""
+
+    def value(self, name: str, code: int, value: float, row: str) -> float:
+        """Return 0 or 1, and refuse all else."""
+        if value not in (0, 1):
+            raise DataError(f"task '{self.task.name}': the label '{name}' is {value}, not 0 or 1", row=row)
+        return value
 
 
 @TASKS.register_as("multilabel")
@@ -20,10 +39,60 @@ class Multilabel(TaskKind):
 
     kind = "multilabel"
     primary = "auroc"
+    form: Form = "labels"
+    gives_probabilities = True
+    codec = LabelCodec
+    mixable = True
+    reads_out = True
+    float_targets = True
+
+    @classmethod
+    def label_classes(cls, label: Mapping[str, int]) -> list[str]:
+        """The labels that are present."""
+        return [name for name, value in label.items() if value]
+
+    @classmethod
+    def label_targets(cls, label: Mapping[str, int]) -> dict[str, str | float]:
+        """Each known label: "0" or "1"."""
+        return {name: str(value) for name, value in label.items()}
+
+    @classmethod
+    def table_classes(
+        cls, name: str, told: TableTask, distinct: Callable[[str], list[str]], *, least: int = 1
+    ) -> tuple[str, ...]:
+        """The labels that are listed, the columns where there are several, or all labels that the column holds."""
+
+        def labels(column: str) -> list[str]:
+            return sorted({w.strip() for v in distinct(column) for w in v.split(told.separator) if w.strip()})
+
+        return super().table_classes(name, told, labels, least=least)
+
+    @classmethod
+    def table_numbers(cls, name: str, told: TableTask) -> tuple[str, ...]:
+        """Those of 0 and 1, one for each label."""
+        return told.columns
+
+    @classmethod
+    def table_label(cls, name: str, told: TableTask, cells: LabelCells) -> dict[str, int] | None:
+        """Label -> 0 or 1: of the columns that are known, or of all labels where one column holds those of a row."""
+        if told.columns:
+            known = {c: cells.number(c, (0, 1)) for c in told.columns}
+            return {c: int(v) for c, v in known.items() if v is not None} or None
+        text = cells.text(told.labels(name)[0])
+        if text is None:
+            return None
+        held = {word.strip() for word in text.split(told.separator)}
+        classes = cells.classes()
+        return {c: int(c in held) for c in classes} | {c: 1 for c in held if c and c not in classes}
+
+    @classmethod
+    def target_shape(cls, spec: TaskSpec) -> tuple[int, ...]:
+        """(2, K): values, and 1 where observed."""
+        return (2, spec.num_outputs)
 
     def head(self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0) -> Head:
         """Make a linear head or an MLP, dim -> K; ``token_dim`` is not used."""
-        return parts.VectorHead(dim, (self.spec.num_outputs,), hidden, dropout)
+        return parts.VectorHead(self.spec, dim, token_dim, hidden=hidden, dropout=dropout)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the (N,) binary cross-entropies in nats, averaged over observed labels; 0 where none is."""
@@ -51,6 +120,18 @@ class Multilabel(TaskKind):
         keep = seen.numpy() > 0
         score, label = parts.as_numpy(prediction), value.numpy() > 0.5
         return [(score[keep[:, k], k], label[keep[:, k], k]) for k in range(self.spec.num_outputs)]
+
+    def support(self, target: Tensor, units: npt.NDArray[np.int64]) -> int:
+        """Pairs of a unit with and one without a label that share no unit, for the label that has fewest."""
+        value, seen = (part.numpy() for part in parts.split_observed(target))
+        pairs = [len(np.unique(units)) // 2]
+        for k in range(self.spec.num_outputs):
+            sides = [
+                len(np.unique(units[(seen[:, k] > 0) & ((value[:, k] > 0.5) == side)])) for side in (True, False)
+            ]
+            if min(sides):  # else the label has no AUROC
+                pairs.append(min(sides))
+        return min(pairs)
 
     def primary_value(self, prediction: Tensor, target: Tensor) -> float:
         """Mean AUROC over the labels of which both classes are observed; NaN if there is none."""
@@ -83,3 +164,83 @@ class Multilabel(TaskKind):
     def chance(self, train_target: Tensor, n: int, generator: np.random.Generator) -> Tensor:
         """Uniform random scores (n, K)."""
         return torch.from_numpy(generator.random((n, self.spec.num_outputs))).float()
+
+    def metric_scores(self, metric: str, prediction: Tensor, target: Tensor) -> Tensor | None:
+        """(N,) ``entry_accuracy`` for accuracy, which is quick; None for the rest."""
+        return entry_accuracy(prediction, target) if metric == "accuracy" else None
+
+    def probabilities(self, prediction: Tensor, target: Tensor) -> Probabilities:
+        """The known labels, each of two classes."""
+        return label_probabilities(prediction, target)
+
+    def prevalence(self, train_target: Tensor, shape: torch.Size) -> Tensor:
+        """The training prevalence of each label, from .001 to .999."""
+        return self.constant(train_target, shape[0]).clamp(1e-3, 1 - 1e-3)
+
+    def cells(self, prediction: Tensor, length: int) -> list[str | float]:
+        """The labels that are more probable than not, parted by "|", and all probabilities."""
+        there = [c for c, p in zip(self.spec.classes, prediction.tolist(), strict=True) if p > 0.5]
+        return ["|".join(there), *super().cells(prediction, length)[1:]]
+
+    def tempered(self, prediction: Tensor, temperature: float) -> Tensor:
+        """Probabilities of labels, each at a temperature against its absence."""
+        if temperature == 1.0:
+            return prediction
+        p = prediction.double().clamp(1e-12, 1 - 1e-12)
+        return (torch.logit(p) / temperature).sigmoid().to(prediction.dtype)
+
+    def variables(self, prediction: Tensor, target: Tensor) -> list[Variable]:
+        """One of two classes for each label."""
+        return label_variables(prediction, target)
+
+    def label_order(self, target: Tensor, train_target: Tensor) -> tuple[Floats, str]:
+        """By the share of known labels that are present."""
+        return parts.rank_shares(parts.observed_mean(target)), "rows with more labels are missing more"
+
+    def example_scores(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(N,) minus the mean loss over known labels, in nats; NaN where none is known."""
+        value, seen = parts.split_observed(target)
+        likely = torch.where(value > 0.5, prediction, 1 - prediction)
+        return parts.row_mean(likely.clamp_min(1e-7).log(), seen)
+
+    def describe(self, prediction: Tensor, target: Tensor) -> tuple[str, str]:
+        """The labels that are present, and the probabilities of all that are known."""
+        value, seen = (x[0] for x in parts.split_observed(target))
+        names = self.spec.classes
+        present = [c for c, v, s in zip(names, value, seen, strict=True) if s > 0 and v > 0.5]
+        likely = [f"{c} {float(p):.2f}" for c, p, s in zip(names, prediction[0], seen, strict=True) if s > 0]
+        return short(", ".join(present) or "none"), short(", ".join(likely))
+
+    def known(self, target: Tensor) -> Tensor:
+        """(N,) bool, the rows with a known label."""
+        return (target[:, 1] > 0).any(1)
+
+    def complete(self, target: Tensor) -> Tensor:
+        """(N,) bool, the rows of which everything is known."""
+        return (target[:, 1] > 0).all(1)
+
+    def learnable(self, target: Tensor) -> bool:
+        """Whether a label is known to be present in one training row and absent in another."""
+        return parts.any_varies(target)
+
+    def readout(self, features: Matrix, target: Tensor, *, seed: int, strengths: Sequence[float]) -> Readout:
+        """A logistic regression for each label."""
+        return fit_labels(features, target, seed=seed, strengths=strengths)
+
+    def soft_target(self, target: Tensor, smoothing: float) -> Tensor:
+        """(N, 2, K) with smoothed values of known labels."""
+        value = target[:, 0] * (1 - smoothing) + 0.5 * smoothing
+        return torch.stack([torch.where(target[:, 1] > 0, value, target[:, 0]), target[:, 1]], 1)
+
+    def blend(self, shares: Tensor, target: Tensor) -> Tensor:
+        """Mix (n, 2, K) by shares of rows (n, n); what is unknown in one of two rows is unknown in the mix."""
+        value, seen = target[:, 0], target[:, 1] > 0
+        known = (shares > 0).float() @ (~seen).float() == 0
+        return torch.stack([torch.where(known, shares @ torch.where(seen, value, 0.0), 0.0), known.float()], 1)
+
+
+def entry_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
+    """(N,) share of a row's observed labels that a multilabel prediction gets right at one half; NaN for none."""
+    seen = target[:, 1] > 0
+    right = ((prediction > 0.5) == (target[:, 0] > 0.5)) & seen
+    return torch.where(seen.any(1), right.sum(1).float() / seen.sum(1).clamp_min(1), torch.nan)

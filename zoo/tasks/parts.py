@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.contract import Tokens
+from zoo.contract import TaskSpec, Tokens
 from zoo.errors import SpecError
 from zoo.tasks.base import Head
 
@@ -30,6 +29,12 @@ def check_head(hidden: int, dropout: float) -> None:
 def mlp(inputs: int, outputs: int, hidden: int = 0, dropout: float = 0.0) -> nn.Module:
     """Make a linear map, or with ``hidden`` > 0 one hidden layer (Linear, GELU, Dropout, Linear).
 
+    Args:
+        inputs: width of the input.
+        outputs: width of the output.
+        hidden: width of the hidden layer; 0 for none.
+        dropout: dropout rate behind the hidden layer.
+
     >>> mlp(4, 2)
     Linear(in_features=4, out_features=2, bias=True)
 
@@ -47,28 +52,35 @@ def mlp(inputs: int, outputs: int, hidden: int = 0, dropout: float = 0.0) -> nn.
 
 
 class VectorHead(Head):
-    """Map z (N, dim) to logits (N, *shape) without reading tokens.
+    """Map z (N, dim) to logits (N, K) without reading tokens.
 
     Args:
+        spec: spec of the task, whose num_outputs is K.
         dim: width of the stream vector.
-        shape: shape of one row of logits.
+        token_dim: not used.
         hidden: width of a hidden layer, 0 for none.
         dropout: dropout rate before the last layer.
     """
 
-    def __init__(self, dim: int, shape: tuple[int, ...], hidden: int = 0, dropout: float = 0.0) -> None:
+    def __init__(
+        self, spec: TaskSpec, dim: int, token_dim: int = 0, *, hidden: int = 0, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.shape = shape
-        self.net = mlp(dim, int(np.prod(shape)), hidden, dropout)
+        self.net = mlp(dim, spec.num_outputs, hidden, dropout)
 
     def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
-        """Map (N, dim) to (N, *shape)."""
+        """Map (N, dim) to (N, K)."""
         logits: Tensor = self.net(z)
-        return logits.reshape(len(z), *self.shape)
+        return logits
 
 
 def need_tokens(task: str, z: Tensor, tokens: Tokens | None) -> Tokens:
     """Return ``tokens``, checked to hold the rows of ``z``.
+
+    Args:
+        task: name of the task, for errors.
+        z: (N, D) stream vectors.
+        tokens: of the modality that the task reads.
 
     Raises:
         SpecError: there are no tokens, or they are of another number of rows.
@@ -99,6 +111,18 @@ def average(predictions: Tensor, weights: Tensor) -> Tensor:
     return (predictions * weights.reshape(shape)).sum(0)
 
 
+def weighted_median(predictions: Tensor, weights: Tensor) -> Tensor:
+    """The lower median over S of predictions (S, N, K) under weights (S, N) that sum to 1 over S.
+
+    >>> weighted_median(torch.tensor([[[1.0]], [[3.0]], [[9.0]]]), torch.full((3, 1), 1 / 3))
+    tensor([[3.]])
+    """
+    ordered, order = predictions.sort(0)
+    reached = weights.unsqueeze(-1).expand_as(predictions).gather(0, order).cumsum(0)
+    index = (reached < 0.5 - 1e-6).sum(0, keepdim=True).clamp_max(len(predictions) - 1)
+    return ordered.gather(0, index).squeeze(0)
+
+
 TIE = 1e-4
 """Weight of the averaged probabilities beside the votes; it decides ties and nothing else."""
 
@@ -108,6 +132,11 @@ def combine_probabilities(predictions: Tensor, weights: Tensor, voting: bool = F
 
     In a vote each stream votes for its most probable class; a tie goes to the class of the larger average
     probability (the averages are mixed in with the weight TIE, so rows still sum to 1).
+
+    Args:
+        predictions: (S, N, K) probabilities of each stream.
+        weights: (S, N) weight of each stream in each row.
+        voting: whether streams vote instead of being averaged.
     """
     mean = average(predictions, weights)
     if not voting:
@@ -118,6 +147,11 @@ def combine_probabilities(predictions: Tensor, weights: Tensor, voting: bool = F
 
 def class_counts(task: str, train_target: Tensor, classes: int) -> Floats:
     """Count the classes (K,) in training targets (N,); codes below 0 (outside the vocabulary) are left out.
+
+    Args:
+        task: name of the task, for errors.
+        train_target: (N,) codes.
+        classes: K, the number of classes.
 
     Raises:
         SpecError: no training target is left, so no baseline can be fitted.
@@ -136,7 +170,13 @@ def majority(counts: Floats, n: int) -> Tensor:
 
 
 def random_classes(counts: Floats, n: int, generator: np.random.Generator) -> Tensor:
-    """One-hot (n, K) of a class drawn uniformly, row by row, from the classes that occur."""
+    """One-hot (n, K) of a class drawn uniformly, row by row, from the classes that occur.
+
+    Args:
+        counts: (K,) training rows of each class.
+        n: rows to draw for.
+        generator: draws the classes.
+    """
     codes = generator.choice(np.flatnonzero(counts), size=n)
     return F.one_hot(torch.from_numpy(codes).long(), len(counts)).float()
 
@@ -156,12 +196,31 @@ def nan_mean(values: list[float]) -> float:
     return float(np.mean(known)) if known else NAN
 
 
+def rank_shares(values: Floats) -> Floats:
+    """Ranks of values (N,) from 0 to 1, ties at their mean; one half where all are equal or alone.
+
+    >>> rank_shares(np.array([5.0, 1.0, 3.0])).tolist()
+    [1.0, 0.0, 0.5]
+    """
+    from scipy.stats import rankdata
+
+    if len(values) < 2:
+        return np.full(len(values), 0.5)
+    return np.asarray((rankdata(values) - 1) / (len(values) - 1), dtype=np.float64)
+
+
+# The metrics below stand in the bootstrap, where scikit-learn's cost 6 to 200 times as much: see
+# docs/decisions/2026-11-metrics.md.
+
+
 def binary_auroc(score: Floats, label: npt.NDArray[np.bool_]) -> float:
     """Area under the ROC curve by ranks (Mann-Whitney U), ties counted half; NaN if a class is absent.
 
     >>> binary_auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
     0.75
     """
+    from scipy.stats import rankdata
+
     positive = int(label.sum())
     negative = len(label) - positive
     if not positive or not negative:
@@ -205,7 +264,13 @@ def macro_f1(choice: npt.NDArray[np.int64], target: npt.NDArray[np.int64]) -> fl
 
 
 def quadratic_kappa(choice: npt.NDArray[np.int64], target: npt.NDArray[np.int64], classes: int) -> float:
-    """Cohen's kappa with quadratic weights (Cohen 1968); NaN where chance alone would never disagree."""
+    """Cohen's kappa with quadratic weights (Cohen 1968); NaN where chance alone would never disagree.
+
+    Args:
+        choice: (N,) predicted grades.
+        target: (N,) true grades.
+        classes: K, the number of grades.
+    """
     if not len(target):
         return NAN
     table = np.zeros((classes, classes))
@@ -231,88 +296,20 @@ def split_observed(target: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(seen, value, torch.zeros_like(value)), seen.float()
 
 
-def superpose(moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
-    """Move (N, L, 3) onto ``fixed`` (N, L, 3) by the proper rotation and translation of least squares.
-
-    Kabsch 1976 with weights (N, L) >= 0. The rotation carries no gradient; the centroid does. Mirror images
-    are not superposed. Works on collapsed or empty input, where the rotation is arbitrary, and
-    keeps its precision under autocast.
-    """
-    w = weight.unsqueeze(-1)
-    total = w.sum(1, keepdim=True).clamp_min(1e-12)
-    centre = (fixed * w).sum(1, keepdim=True) / total
-    centred = moving - (moving * w).sum(1, keepdim=True) / total
-    with torch.autocast(moving.device.type, enabled=False):
-        with torch.no_grad():
-            covariance = torch.einsum("nli,nlj->nij", centred * w, fixed - centre)
-            u, _, vt = torch.linalg.svd(torch.nan_to_num(covariance))
-            flip = torch.ones_like(covariance[:, 0])
-            flip[:, 2] = torch.det(u @ vt).sign()
-            rotation = (u * flip.unsqueeze(1)) @ vt
-        moved: Tensor = centred @ rotation + centre
-    return moved
+def observed_mean(target: Tensor) -> Floats:
+    """(N,) mean of the known values of targets (N, 2, K); 0 where none is known."""
+    value, seen = split_observed(target)
+    mean: Floats = ((value * seen).sum(1).double() / seen.sum(1).double().clamp_min(1)).numpy()
+    return mean
 
 
-def tm_scale(length: Tensor) -> Tensor:
-    """Distance d0 in angstrom that the TM-score takes for chains of ``length`` (Zhang and Skolnick 2004, eq. 2).
-
-    As in TM-align it is 0.5 up to 21 residues and never less.
-
-    >>> tm_scale(torch.tensor([10.0, 100.0]))
-    tensor([0.5000, 3.6521])
-    """
-    long = 1.24 * (length - 15).clamp_min(1).pow(1 / 3) - 1.8
-    scale: Tensor = torch.where(length > 21, long, torch.full_like(long, 0.5)).clamp_min(0.5)
-    return scale
+def row_mean(values: Tensor, seen: Tensor) -> Tensor:
+    """(N,) mean of values (N, K) where ``seen`` (N, K) is 1; NaN where it nowhere is."""
+    count = seen.sum(-1)
+    return torch.where(count > 0, (values * seen).sum(-1) / count.clamp_min(1.0), torch.nan)
 
 
-def compose(first: Tensor, then: Tensor) -> Tensor:
-    """Hamilton product of quaternions (..., 4), w first: ``then`` in the frame that ``first`` turned.
-
-    >>> compose(torch.tensor([0.0, 1.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 1.0, 0.0]))
-    tensor([0., 0., 0., 1.])
-    """
-    a, b = first[..., :1], first[..., 1:]
-    c, d = then[..., :1], then[..., 1:]
-    real = a * c - (b * d).sum(-1, keepdim=True)
-    return torch.cat([real, a * d + c * b + torch.linalg.cross(b, d)], -1)
-
-
-def walk(turns: Tensor, step: float) -> Tensor:
-    """Map turns (N, L, 4), quaternions of any length, to chains (N, L, 3) of steps of ``step`` angstrom.
-
-    Each turn is relative to the frame of the step before, so a chain follows from what is known locally, as
-    from bond angles and torsions. The products run as a scan of log2(L) rounds (Hillis and Steele 1986).
-
-    >>> walk(torch.tensor([[[1.0, 0, 0, 0], [1.0, 0, 0, 1.0]]]), 2.0).round().tolist()
-    [[[2.0, 0.0, 0.0], [2.0, 2.0, 0.0]]]
-    """
-    frames, shift = F.normalize(turns, dim=-1), 1
-    while shift < frames.shape[1]:
-        frames = torch.cat([frames[:, :shift], compose(frames[:, :-shift], frames[:, shift:])], 1)
-        shift *= 2
-    w, x, y, z = F.normalize(frames, dim=-1).unbind(-1)
-    directions = torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], -1)
-    return step * directions.cumsum(1)
-
-
-def rmsd(prediction: Tensor, truth: Tensor) -> float:
-    """Root mean squared deviation in angstrom of (L, 3) from (L, 3) after the best proper superposition."""
-    x, y = prediction[None], truth[None]
-    moved = superpose(x, y, torch.ones(x.shape[:2], dtype=x.dtype))
-    return float(((moved - y) ** 2).sum(-1).mean().sqrt())
-
-
-def lddt(prediction: Tensor, truth: Tensor, radius: float = 15.0) -> float:
-    """LDDT of (L, 3) against (L, 3) (Mariani et al. 2013): needs no superposition.
-
-    Share of the distances below ``radius`` (angstrom) in ``truth`` that are kept within 0.5, 1, 2 and 4
-    angstrom, averaged over the four and over residues. NaN if no two residues are that near.
-    """
-    near = torch.cdist(truth, truth) < radius
-    near.fill_diagonal_(False)
-    change = (torch.cdist(prediction, prediction) - torch.cdist(truth, truth)).abs()
-    kept = torch.stack([change < t for t in (0.5, 1.0, 2.0, 4.0)]).double().mean(0) * near
-    count = near.sum(-1)
-    share = kept.sum(-1)[count > 0] / count[count > 0]
-    return mean_of(share)
+def any_varies(target: Tensor) -> bool:
+    """Whether one of K targets (N, 2, K) has two values among the rows where it is known."""
+    value, seen = target[:, 0], target[:, 1] > 0
+    return any(len(torch.unique(value[seen[:, k], k])) > 1 for k in range(target.shape[2]))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections import Counter
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from zoo.contract import Tokens
+from zoo.contract import TASKS, TaskSpec, Tokens
+from zoo.errors import SpecError
+from zoo.specs import TargetCodec
 from zoo.tasks import parts
-from zoo.tasks.base import TASKS, Head, TaskKind
+from zoo.tasks.base import Head
+from zoo.tasks.classes import ClassTask
 
 CLOSED = ("yes", "no")
 """Answers that make a question a closed one."""
@@ -21,22 +26,19 @@ class AnswerHead(Head):
     Vaswani et al. 2017, eq. 1); a row without a real token pools to zeros.
 
     Args:
-        task: name of the task, for errors.
+        spec: spec of the task, whose num_outputs is K, the number of answers.
         dim: width of the stream vector.
         token_dim: width of the question's tokens.
-        classes: K, the number of answers.
         hidden: width of a hidden layer, 0 for none.
         dropout: dropout rate before the last layer.
     """
 
-    def __init__(
-        self, task: str, dim: int, token_dim: int, classes: int, hidden: int = 0, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, spec: TaskSpec, dim: int, token_dim: int, *, hidden: int = 0, dropout: float = 0.0) -> None:
         super().__init__()
-        self.task = task
+        self.task = spec.name
         self.query = nn.Linear(dim, token_dim)
         self.value = nn.Linear(token_dim, dim)
-        self.net = parts.mlp(3 * dim, classes, hidden, dropout)
+        self.net = parts.mlp(3 * dim, spec.num_outputs, hidden, dropout)
 
     def forward(self, z: Tensor, tokens: Tokens | None = None) -> Tensor:
         """Map (N, dim) and Tokens of N rows to (N, K)."""
@@ -48,8 +50,33 @@ class AnswerHead(Head):
         return logits
 
 
+class AnswerCodec(TargetCodec):
+    """Code answers by their rank in a closed vocabulary, and -1 for all others.
+
+    Args:
+        max_answers: size of the vocabulary: the most frequent training answers, by name where two are as frequent.
+    """
+
+    fits = True
+
+    def __init__(self, *, max_answers: int = 500) -> None:
+        if max_answers < 1:
+            raise SpecError(f"max_answers must be at least 1, got {max_answers}")
+        self.max_answers = max_answers
+
+    def fit(self, labels: Sequence[str], length: int = 0) -> None:
+        """Learn the vocabulary from training answers."""
+        super().fit(labels, length)
+        counts = Counter(labels)
+        self.classes = sorted(counts, key=lambda a: (-counts[a], a))[: self.max_answers]
+
+    def __call__(self, label: str, row: str) -> Tensor:
+        """Encode one answer; -1 where it is outside the vocabulary."""
+        return torch.tensor(self.classes.index(label) if label in self.classes else -1)
+
+
 @TASKS.register_as("vqa")
-class VQA(TaskKind):
+class VQA(ClassTask):
     """Targets (N,) long: code of the answer, or -1 for an answer outside the training vocabulary.
 
     Logits and predictions (probabilities) are (N, K). The code -1 occurs in evaluation only. Its loss is 0,
@@ -58,11 +85,16 @@ class VQA(TaskKind):
     """
 
     kind = "vqa"
-    primary = "accuracy"
+    codec = AnswerCodec
+    reads_tokens = True
+    open_classes = True
+    asks = True
+    class_logits = True
+    most_shown = 8
 
     def head(self, dim: int, token_dim: int, hidden: int = 0, dropout: float = 0.0) -> Head:
         """Make an AnswerHead over question tokens of width ``token_dim``."""
-        return AnswerHead(self.spec.name, dim, token_dim, self.spec.num_outputs, hidden, dropout)
+        return AnswerHead(self.spec, dim, token_dim, hidden=hidden, dropout=dropout)
 
     @staticmethod
     def answerable(target: Tensor) -> Tensor:
@@ -73,18 +105,6 @@ class VQA(TaskKind):
         """Return the (N,) cross-entropies in nats; exactly 0, without gradient, where the target is -1."""
         each = parts.cross_entropy(logits, target.clamp_min(0))
         return each * self.answerable(target)
-
-    def predict(self, logits: Tensor) -> Tensor:
-        """Map logits (N, K) to probabilities (N, K) by softmax."""
-        return torch.softmax(logits.float(), -1)
-
-    def combine(self, predictions: Tensor, weights: Tensor, voting: bool = False) -> Tensor:
-        """Combine (S, N, K): weighted average of probabilities, or shares of the votes."""
-        return parts.combine_probabilities(predictions, weights, voting)
-
-    def row_scores(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(N,) 1 where the most probable answer is the target, else 0; 0 where the target is -1."""
-        return (prediction.argmax(-1) == target).float()
 
     def metrics(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
         """Return accuracy, accuracy_in_vocabulary, yes_no, open and coverage.
@@ -104,12 +124,3 @@ class VQA(TaskKind):
             "open": parts.mean_of(right[~closed]),
             "coverage": parts.mean_of(known.float()),
         }
-
-    def constant(self, train_target: Tensor, n: int) -> Tensor:
-        """One-hot (n, K) of the most frequent training answer."""
-        return parts.majority(parts.class_counts(self.spec.name, train_target, self.spec.num_outputs), n)
-
-    def chance(self, train_target: Tensor, n: int, generator: np.random.Generator) -> Tensor:
-        """One-hot (n, K) of an answer drawn uniformly from those in the training targets."""
-        counts = parts.class_counts(self.spec.name, train_target, self.spec.num_outputs)
-        return parts.random_classes(counts, n, generator)

@@ -1,20 +1,13 @@
-"""Weightings: the one table lambda[task, stream] of the loss, fixed, learned or adapted."""
+"""Weightings: one file a class, each making the table lambda[task, stream] of the loss: fixed, learned or adapted."""
 
-from zoo.weighting.base import WEIGHTINGS, Lambdas, Weighting
-from zoo.weighting.dwa import DWAWeighting
-from zoo.weighting.feedback import FeedbackWeighting
-from zoo.weighting.fixed import FixedWeighting
-from zoo.weighting.jd import AggregatorWeighting, ScalarizerWeighting
-from zoo.weighting.uncertainty import UncertaintyWeighting
+from __future__ import annotations
 
-__all__ = [
-    "WEIGHTINGS",
-    "AggregatorWeighting",
-    "DWAWeighting",
-    "FeedbackWeighting",
-    "FixedWeighting",
-    "Lambdas",
-    "ScalarizerWeighting",
-    "UncertaintyWeighting",
-    "Weighting",
-]
+from typing import Any
+
+from zoo.weighting.base import WEIGHTINGS, Weighting
+
+__all__ = ["WEIGHTINGS", "Weighting"]
+
+
+def __getattr__(name: str) -> Any:
+    return WEIGHTINGS.attribute(__name__, name)

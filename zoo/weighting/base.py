@@ -60,6 +60,11 @@ class Weighting(nn.Module, ABC):
     def bind(self, tasks: Sequence[str], streams: Sequence[str], cells: Mapping[tuple[str, str], bool]) -> None:
         """Make the table of T tasks and S streams; ``cells`` says which (task, stream) exist.
 
+        Args:
+            tasks: names of the T tasks.
+            streams: names of the S streams.
+            cells: (task, stream) -> whether there is a head for it.
+
         Raises:
             UnknownNameError: ``lambdas`` misspells a task, or names no stream of it.
             SpecError: a lambda is negative or not finite, or no cell is left with a positive one.
@@ -145,5 +150,5 @@ def _check_lambda(label: str, value: float) -> None:
         raise SpecError(f"{label} must be a finite number of at least 0, got {value}")
 
 
-WEIGHTINGS: Registry[Weighting] = Registry("weighting")
+WEIGHTINGS: Registry[Weighting] = Registry("weighting", "weighting")
 """Weightings by class name."""

@@ -14,7 +14,7 @@ import datamodules.sources  # noqa: F401
 from datamodules.audit import Entry, check, check_all, entry_of
 from datamodules.audit.findings import Finding, SourceReport
 from datamodules.audit.report import verdicts
-from datamodules.source import SOURCES
+from datamodules.core.source import SOURCES
 from datamodules.sources.table import Table
 
 DATA = Path(__file__).parents[2] / "data"
@@ -111,7 +111,10 @@ def table(root: Path, rows: list[dict[str, object]]) -> Entry:
         writer.writeheader()
         writer.writerows(rows)
     settings = {
-        "id": "id", "group": "patient", "split": "split", "groups": ["site"],
+        "id": "id",
+        "group": "patient",
+        "split": "split",
+        "groups": ["site"],
         "modalities": {"clinical": {"kind": "tabular", "columns": ["age", "code"]}, "text": {"kind": "text"}},
         "tasks": {"disease": {"kind": "classification"}},
     }  # fmt: skip

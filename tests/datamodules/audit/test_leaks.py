@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from datamodules.audit.fingerprints import Prints, content_key
 from datamodules.audit.leaks import Judged, Own, by_chance, column_accuracy, names_class, number_correlation
+from datamodules.core.fingerprints import Prints
+from zoo.contract import MODALITIES
 
 LABELS = ["a", "b", "c"] * 20
 IDS = [str(k) for k in range(60)]
@@ -24,14 +25,15 @@ IDS = [str(k) for k in range(60)]
     ],
 )
 def test_content_keys(kind: str, one: object, same: object, other: object) -> None:
-    assert content_key(kind, one) == content_key(kind, same) != content_key(kind, other)
+    key = MODALITIES.get(kind).fingerprint
+    assert key(one) == key(same) != key(other)
 
 
 def test_strands() -> None:
     prints = Prints("dna")
     for row, sequence in enumerate(("AACG", "CGTT", "ACGT", "TTTT", "aacg")):  # ACGT is its own reverse complement
         prints.add(row, sequence)
-    assert prints.strands() == [(0, 1)]
+    assert prints.twin_pairs() == [(0, 1)]
     assert prints.clusters()[0].tolist() == [0, 4]
 
 

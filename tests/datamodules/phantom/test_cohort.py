@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from datamodules.core.source import SOURCES
 from datamodules.phantom import latent
 from datamodules.phantom.cohort import VISIT_TASKS, VISITS, PhantomCohort, asked_image, visits
 from datamodules.phantom.design import TASK_MODALITIES
 from datamodules.phantom.latent import draw_patient
 from datamodules.phantom.questions import IMAGE_NAMES
-from datamodules.source import SOURCES
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError, UnknownNameError
 

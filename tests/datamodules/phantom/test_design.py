@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datamodules.phantom.cohort import _IMAGES, VISITS, _render_input
+from datamodules.phantom.cohort import IMAGES, VISITS, render_input
 from datamodules.phantom.design import (
     LABELS,
     LATENTS,
@@ -112,7 +112,7 @@ def _vary(patient: Patient, latent: str, value: int) -> Patient:
 
 
 def _bytes(patient: Patient, visit: str, modality: str) -> object:
-    value = _render_input(patient, visit, modality, 32)
+    value = render_input(patient, visit, modality, 32)
     return value.tobytes() if isinstance(value, np.ndarray) else value
 
 
@@ -137,4 +137,4 @@ def test_renderers_show_exactly_what_the_tables_say(visit: str, modality: str) -
 
 def test_every_image_of_every_visit_has_a_renderer() -> None:
     images = {"xray", "ct", "mri", "oct", "fundus", "pathology"}
-    assert set(_IMAGES) == {(v, m) for v, m in CASES if m in images}
+    assert set(IMAGES) == {(v, m) for v, m in CASES if m in images}

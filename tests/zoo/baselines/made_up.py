@@ -62,6 +62,11 @@ def tabular(code: int, rng: np.random.Generator) -> dict[str, float | str | None
     return {"level": None if rng.random() < 0.2 else code + rng.normal(0, 0.2), "site": "abc"[code], "sex": sex}
 
 
+def molecule(code: int, rng: np.random.Generator) -> str:
+    times = int(rng.integers(1, 5))
+    return ("CC" * times, "c1ccccc1" * times, "NCC(=O)" * times)[code]
+
+
 MAKERS: dict[str, Callable[[int, np.random.Generator], Any]] = {
     "image": image,
     "signal": signal,
@@ -69,6 +74,7 @@ MAKERS: dict[str, Callable[[int, np.random.Generator], Any]] = {
     "protein": protein,
     "expression": expression,
     "text": text,
+    "molecule": molecule,
     "tabular": tabular,
 }
 CLASSES = ("a", "b", "c")
@@ -81,6 +87,8 @@ def task_of(kind: str, classes: tuple[str, ...] = CLASSES) -> TaskSpec:
         return TaskSpec("t", kind, 3, CLASSES, reads="x", length=34)
     if kind == "vqa":
         return TaskSpec("t", kind, len(classes), classes, reads="x")
+    if kind == "survival":
+        return TaskSpec("t", kind, 3, edges=(0.0, 2.0, 4.0, 6.0))
     return TaskSpec("t", kind, len(classes), classes)
 
 
@@ -113,6 +121,8 @@ def target_of(task: TaskSpec, code: int, value: Any) -> Tensor:
         one_hot = torch.zeros(task.num_outputs)
         one_hot[code] = 1.0
         return torch.stack([one_hot, torch.ones(task.num_outputs)])
+    if task.kind == "survival":  # each class dies at a time of its own
+        return torch.tensor([1.0 + 2 * code, 1.0])
     return torch.tensor(code)
 
 

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.multimodal import MultimodalDataModule
+from datamodules.core.multimodal import MultimodalDataModule
+from datamodules.core.options import SplitOptions
+from datamodules.core.prepare import prepare
+from datamodules.core.query import Pipeline
 from datamodules.phantom import PhantomCohort
-from datamodules.pipeline import Pipeline
-from datamodules.source import RawModality, RawTask
 from tests.datamodules.fakes import Fake, Row
-from zoo.baselines import BASELINES, Baseline, DomainResult, domain, domain_specific
+from zoo.baselines import domain
+from zoo.baselines.base import BASELINES, Baseline
+from zoo.baselines.domain import DomainResult, domain_specific
 from zoo.errors import SpecError, UnknownNameError
-from zoo.tasks import task_kind
+from zoo.specs import RawModality, RawTask
+from zoo.tasks.base import task_kind
 
 TABLE, NOTE = RawModality("table", "tabular"), RawModality("note", "text")
 SICK = RawTask("sick", "classification", ("no", "yes"), ("table", "note"))
@@ -37,7 +41,7 @@ TASKS = (
 
 @pytest.fixture(scope="module")
 def phantom() -> Pipeline:
-    return MultimodalDataModule([PhantomCohort(n=100, seed=0, size=24)], seed=0).pipeline
+    return MultimodalDataModule([PhantomCohort(n=100, seed=0, size=24)], split=SplitOptions(seed=0)).pipeline
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +53,7 @@ def _small_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def labelled(pipeline: Pipeline, split: str, task: str) -> list[str]:
     rows = pipeline.rows[split]
-    return sorted(pipeline.join.id(r) for r in rows[pipeline.holdings.labelled[task][rows]].tolist())
+    return sorted(pipeline.join.id(r) for r in rows[pipeline.availability.labelled[task][rows]].tolist())
 
 
 def test_the_list_of_tasks_is_whole(phantom: Pipeline) -> None:
@@ -64,7 +68,7 @@ def test_every_task_of_the_phantom(phantom: Pipeline, task: str) -> None:
         done = result.results[split]
         assert done.ids == labelled(phantom, split, task)
         target, _ = phantom.labels(split, task)
-        order = np.argsort([phantom.join.id(r) for r in phantom._labelled(split, task).tolist()])
+        order = np.argsort([phantom.join.id(r) for r in phantom.labelled(split, task).tolist()])
         assert torch.equal(done.target, target[torch.from_numpy(order)])
         assert done.prediction.shape == kind.constant(phantom.labels("train", task)[0], len(target)).shape
         assert result.uncovered[split] == 0
@@ -79,7 +83,7 @@ def test_the_pipelines_find_what_is_easy() -> None:
     cohort = PhantomCohort(
         n=240, seed=0, modalities=["scrna", "genomics"], tasks=["cell_type", "expression"], presence=1.0
     )
-    data = MultimodalDataModule([cohort], seed=0).pipeline
+    data = MultimodalDataModule([cohort], split=SplitOptions(seed=0)).pipeline
     least = {"cell_type": 0.6, "expression": 0.3}  # measured: .9 and .50
     for spec in data.task_specs:
         done = domain_specific(data, spec.name, seed=0).results["test"]
@@ -96,7 +100,7 @@ def test_only_allowed_modalities_are_read(phantom: Pipeline) -> None:
     result = domain_specific(phantom, "disease", ["ct", "eeg"], seed=0, splits=("test",))
     assert {c.modality for c in result.candidates} == {"ct"}
     rows = phantom.rows["test"]
-    some = phantom.holdings.labelled["disease"][rows] & phantom.holdings.present["ct"][rows]
+    some = phantom.availability.labelled["disease"][rows] & phantom.availability.present["ct"][rows]
     assert result.results["test"].ids == sorted(phantom.join.id(r) for r in rows[some].tolist())
     with pytest.raises(SpecError, match="is informed by"):
         domain_specific(phantom, "disease", ["eeg"], seed=0)
@@ -123,7 +127,7 @@ def source(name: str, told_by: str, flip: bool = False, n: int = 60, **more: Any
 
 
 def run(*sources: Fake) -> DomainResult:
-    return domain_specific(Pipeline(list(sources), seed=0), "sick", seed=0)
+    return domain_specific(prepare(list(sources), split=SplitOptions(seed=0)), "sick", seed=0)
 
 
 def accuracy(result: DomainResult, number: int) -> float:
@@ -163,7 +167,7 @@ def test_a_source_of_one_class_gets_its_constant() -> None:
 def test_progress_and_thinning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(domain, "MOST_TRAIN", 20)
     said: list[str] = []
-    pipeline = Pipeline([source("one", "table")], seed=0)
+    pipeline = prepare([source("one", "table")], split=SplitOptions(seed=0))
     result = domain_specific(pipeline, "sick", seed=0, progress=said.append)
     assert "sick: TabularBaseline on table of one" in said
     assert {c.n_train for c in result.candidates} == {20}
@@ -172,7 +176,7 @@ def test_progress_and_thinning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_row_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = source("one", "table")
-    pipeline = Pipeline([fake], seed=0)
+    pipeline = prepare([fake], split=SplitOptions(seed=0))
     fake.read_count.clear()
     domain_specific(pipeline, "sick", seed=0)
     assert set(fake.read_count.values()) == {1}

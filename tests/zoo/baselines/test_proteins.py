@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from tests.zoo.baselines.made_up import make, target_of, task_of, walk
-from zoo.baselines import HomologueBaseline, ResidueWindowBaseline
-from zoo.baselines.protein import fill_chain
+from zoo.baselines.protein import HomologueBaseline, ResidueWindowBaseline, fill_chain
 from zoo.contract import TaskSpec
 from zoo.errors import SpecError
-from zoo.tasks import task_kind
+from zoo.tasks.base import task_kind
 
 TASK = TaskSpec("fold", "structure", 60, reads="x", unit="angstrom")
 RNG = np.random.default_rng(0)

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.pipeline import Pipeline
-from datamodules.source import RawModality, RawTask
+from datamodules.core.options import SplitOptions
+from datamodules.core.prepare import prepare
+from datamodules.core.query import Pipeline
 from tests.datamodules.fakes import Fake, Row
-from zoo.baselines import BASELINES, baselines_for
-from zoo.baselines.table_models import TABLE_MODELS, TableJoin, fit_table_model, table_models
+from zoo.baselines.base import BASELINES, baselines_for
+from zoo.baselines.table_models import TABLE_MODELS, TableJoin, fit_table_model
 from zoo.contract import TaskSpec
 from zoo.errors import MissingExtraError, SpecError, UnknownNameError
+from zoo.specs import RawModality, RawTask
 
 TASK = TaskSpec("t", "classification", 4, ("a", "b", "c", "d"))
 NAMES = ("LogisticRegressionTable", "RandomForestTable", "SVMTable", "XGBoostTable")
@@ -41,7 +43,7 @@ def rows_of(n: int, seed: int = 0, rare: int = 3) -> tuple[list[dict[str, Any]],
 
 
 def test_names_and_that_none_is_a_candidate_of_the_domain_row() -> None:
-    assert table_models() == NAMES
+    assert tuple(TABLE_MODELS) == NAMES
     assert not {*NAMES} & {*BASELINES}
     assert [b.__name__ for b in baselines_for(TASK, TABLE)] == ["TabularBaseline"]
 
@@ -105,7 +107,7 @@ def source(poison: bool = False) -> Fake:
 
 @pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
-    return Pipeline([source()], seed=0)
+    return prepare([source()], split=SplitOptions(seed=0))
 
 
 def test_tables_are_joined(pipeline: Pipeline) -> None:
@@ -125,7 +127,7 @@ def test_tables_are_joined(pipeline: Pipeline) -> None:
 
 def test_nothing_of_the_test_rows_is_learned(pipeline: Pipeline) -> None:
     first = fit_table_model(pipeline, "sick", "LogisticRegressionTable", ["record"], seed=0, splits=("val",))
-    poisoned = Pipeline([source(poison=True)], seed=0)
+    poisoned = prepare([source(poison=True)], split=SplitOptions(seed=0))
     second = fit_table_model(poisoned, "sick", "LogisticRegressionTable", ["record"], seed=0, splits=("val",))
     assert torch.equal(first["val"].prediction, second["val"].prediction)
 

@@ -10,30 +10,32 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.base import BaseDataModule
+from datamodules.core.base import BaseDataModule
+from datamodules.core.options import ProcessingOptions, SamplingOptions
 from datamodules.phantom import PhantomCohort
-from datamodules.source import RawModality
-from zoo.callbacks.examples import LETTERS, SIDE, _show, describe, example_scores, worst_examples
+from zoo.callbacks.examples import SIDE, show_input, worst_examples
 from zoo.contract import TaskSpec
-from zoo.evaluation import Evaluated
-from zoo.module import MultitaskModule
+from zoo.models.multitask.module import MultitaskModule
+from zoo.models.predict import predict
 from zoo.results import Example, Result, load_result
-from zoo.tasks import task_kind
+from zoo.specs import RawModality
+from zoo.tasks.base import LETTERS, task_kind
+from zoo.training.collector import Evaluated
 
 
 def test_scores_of_rows() -> None:
     kind = task_kind(TaskSpec("q", "vqa", 2, ("yes", "no"), reads="question"))
-    scores = example_scores(kind, torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]), torch.tensor([0, 0, -1]))
+    scores = kind.example_scores(torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]), torch.tensor([0, 0, -1]))
     assert scores[:2].tolist() == pytest.approx([0.9, 0.2])
     assert math.isnan(scores[2])  # an answer outside the vocabulary
     kind = task_kind(TaskSpec("f", "multilabel", 2, ("a", "b")))
     target = torch.tensor([[[1.0, 0.0], [1.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
-    scores = example_scores(kind, torch.tensor([[0.5, 0.25], [0.1, 0.9], [0.5, 0.5]]), target)
+    scores = kind.example_scores(torch.tensor([[0.5, 0.25], [0.1, 0.9], [0.5, 0.5]]), target)
     assert scores[:2].tolist() == pytest.approx([(math.log(0.5) + math.log(0.75)) / 2, math.log(0.1)])
     assert math.isnan(scores[2])
     kind = task_kind(TaskSpec("r", "regression", 2, ("a", "b")))
     target = torch.tensor([[[1.0, math.nan], [1.0, 0.0]]])
-    assert example_scores(kind, torch.tensor([[3.0, 9.0]]), target).tolist() == [-2.0]
+    assert kind.example_scores(torch.tensor([[3.0, 9.0]]), target).tolist() == [-2.0]
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +43,12 @@ def cohort() -> tuple[BaseDataModule, MultitaskModule, dict[str, Evaluated]]:
     source = PhantomCohort(
         n=40, size=16, modalities=["ct", "xray", "genomics", "text", "protein", "question"], presence=0.8
     )
-    data = BaseDataModule([source], batch_size=64, augment=False)
+    data = BaseDataModule(
+        [source], sampling=SamplingOptions(batch_size=64), processing=ProcessingOptions(augment=False)
+    )
     torch.manual_seed(0)
     module = MultitaskModule(data.modality_specs, data.task_specs).eval()
-    for batch in data.test_dataloader():
-        module._evaluate_step(batch)
-    return data, module, module._collector.gather()
+    return data, module, predict(module, data.test_dataloader()).results
 
 
 def test_the_worst_rows_of_each_task_with_their_inputs(
@@ -58,7 +60,7 @@ def test_the_worst_rows_of_each_task_with_their_inputs(
     assert {e.data for e in made} == {"simulated"}
     for task, result in results.items():
         mine = [e for e in made if e.task == task]
-        scores = example_scores(module.kinds[task], result.prediction, result.target)
+        scores = module.kinds[task].example_scores(result.prediction, result.target)
         order = sorted((v, i) for v, i in zip(scores.tolist(), result.ids, strict=True) if v == v)
         assert [e.score for e in mine] == [v for v, _ in order[:2]]
         for example in mine:
@@ -92,7 +94,7 @@ def test_signals_are_traces_and_float_images_are_spread(tmp_path: Path) -> None:
     example = Example("t", "i", "", "")
     time = np.linspace(0, 2, 200)
     signal = np.stack([np.sin(time * k) for k in range(12)]).astype(np.float32)
-    _show(
+    show_input(
         example,
         RawModality("eeg", "signal", "uV", 100.0, ("C3", "C4", *map(str, range(10)))),
         signal,
@@ -100,10 +102,10 @@ def test_signals_are_traces_and_float_images_are_spread(tmp_path: Path) -> None:
         "e.png",
     )
     flat = np.zeros((2, 50), dtype=np.float32)
-    _show(example, RawModality("flat", "signal"), flat, tmp_path, "f.png")
+    show_input(example, RawModality("flat", "signal"), flat, tmp_path, "f.png")
     ramp = np.linspace(-1000, 1000, 60 * 30, dtype=np.float32).reshape(30, 60)
-    _show(example, RawModality("ct", "image", "HU"), ramp, tmp_path, "c.png")
-    _show(example, RawModality("skin", "image"), np.zeros((500, 300, 3), dtype=np.uint8), tmp_path, "s.png")
+    show_input(example, RawModality("ct", "image", "HU"), ramp, tmp_path, "c.png")
+    show_input(example, RawModality("skin", "image"), np.zeros((500, 300, 3), dtype=np.uint8), tmp_path, "s.png")
     assert example.pictures == {
         "eeg": "examples/e.png",
         "flat": "examples/f.png",
@@ -112,22 +114,8 @@ def test_signals_are_traces_and_float_images_are_spread(tmp_path: Path) -> None:
     }
     with Image.open(tmp_path / "examples/c.png") as image:
         assert image.size == (SIDE, SIDE // 2)
-        assert image.getextrema() == (0, 255)
+        assert image.getextrema() == ((0, 255),) * 3
     with Image.open(tmp_path / "examples/s.png") as image:
         assert image.size == (96, SIDE)
     with Image.open(tmp_path / "examples/e.png") as image:
         assert len(image.convert("RGB").getcolors(2**20) or []) > 10
-
-
-def test_inputs_in_words() -> None:
-    table = {"age": 41.25, "sex": "f", "weight": None}
-    assert describe(RawModality("t", "tabular"), table) == "age 41.25, sex f"
-    genes = np.array([0.0, 5.0, 2.0], dtype=np.float32)
-    assert (
-        describe(RawModality("g", "expression", "counts", features=("A", "B", "C")), genes)
-        == "highest: B 5 counts, C 2 counts"
-    )
-    assert describe(RawModality("g", "expression"), genes) == "highest: gene 1 5, gene 2 2"
-    long = describe(RawModality("d", "dna"), "ACGT" * 200)
-    assert len(long) == LETTERS
-    assert long.endswith(" ...")

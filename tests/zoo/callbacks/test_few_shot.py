@@ -11,21 +11,27 @@ import lightning as L
 import pytest
 from lightning.pytorch.loggers import CSVLogger
 
-from datamodules.multimodal import MultimodalDataModule
+from datamodules.core.multimodal import MultimodalDataModule
+from datamodules.core.options import ProcessingOptions, SamplingOptions, SplitOptions
 from datamodules.phantom import PhantomCohort
-from zoo.analysis.episodes import draw_episodes
-from zoo.analysis.few_shot import prototype_accuracy
-from zoo.analysis.predict import predict
 from zoo.callbacks.few_shot import FewShotCallback
-from zoo.encoders import SCBERTEncoder
+from zoo.encoders.scbert import SCBERTEncoder
 from zoo.errors import SpecError, UnknownNameError
-from zoo.module import MultitaskModule
+from zoo.evaluation.episodes import draw_episodes
+from zoo.evaluation.few_shot import prototype_accuracy
+from zoo.models.multitask.module import MultitaskModule
+from zoo.models.predict import predict
 
 
 @pytest.fixture(scope="module")
 def given() -> MultimodalDataModule:
     source = PhantomCohort(n=260, modalities=["scrna"], tasks=["cell_type"], presence=1.0)
-    return MultimodalDataModule([source], batch_size=16, augment=False, fractions=(0.3, 0.1, 0.6))
+    return MultimodalDataModule(
+        [source],
+        sampling=SamplingOptions(batch_size=16),
+        processing=ProcessingOptions(augment=False),
+        split=SplitOptions(fractions=(0.3, 0.1, 0.6)),
+    )
 
 
 def model(given: MultimodalDataModule) -> MultitaskModule:

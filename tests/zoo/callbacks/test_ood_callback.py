@@ -11,20 +11,27 @@ import lightning as L
 import pytest
 from lightning.pytorch.loggers import CSVLogger
 
-from datamodules.multimodal import MultimodalDataModule
+from datamodules.core.multimodal import MultimodalDataModule
+from datamodules.core.options import ProcessingOptions, SamplingOptions, SplitOptions
 from datamodules.phantom import PhantomCohort
-from zoo.analysis.predict import predict
 from zoo.callbacks.ood import OODCallback
-from zoo.encoders import DNABERTEncoder, ViTEncoder
+from zoo.encoders.dnabert import DNABERTEncoder
+from zoo.encoders.vit import ViTEncoder
 from zoo.errors import SpecError, UnknownNameError
-from zoo.module import MultitaskModule
+from zoo.models.multitask.module import MultitaskModule
+from zoo.models.predict import predict
 
 
 def data(holdout: dict[str, list[str]] | None) -> MultimodalDataModule:
     source = PhantomCohort(
         n=80, size=16, presence=0.8, modalities=["ct", "genomics"], tasks=["disease", "expression"]
     )
-    return MultimodalDataModule([source], batch_size=32, augment=False, holdout=holdout)
+    return MultimodalDataModule(
+        [source],
+        sampling=SamplingOptions(batch_size=32),
+        processing=ProcessingOptions(augment=False),
+        split=SplitOptions(held_out=holdout),
+    )
 
 
 def model(given: MultimodalDataModule) -> MultitaskModule:
@@ -87,7 +94,7 @@ def test_without_detectors_and_group(tmp_path: Path) -> None:
 
 def test_nothing_held_out_is_refused_before_training(tmp_path: Path) -> None:
     given = data(None)
-    with pytest.raises(SpecError, match=r"data\.holdout"):
+    with pytest.raises(SpecError, match=r"data\.split\.held_out"):
         trainer(tmp_path, OODCallback("organ")).fit(model(given), datamodule=given)
 
 

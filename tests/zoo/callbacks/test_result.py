@@ -11,18 +11,22 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from zoo.callbacks.result import ANSWERS, CLASSES, OTHER, curves, fit_result
+from zoo.callbacks.result import curves, fit_result
 from zoo.contract import TaskSpec
 from zoo.errors import DataError
-from zoo.evaluation import Evaluated
-from zoo.reporting import TaskResult
+from zoo.evaluation.summary import TaskResult
 from zoo.results import Result, load_result
-from zoo.tasks import task_kind
+from zoo.tasks.base import task_kind
+from zoo.tasks.classification import Classification
+from zoo.tasks.figures import OTHER
+from zoo.tasks.vqa import VQA
+from zoo.training.collector import Evaluated
 
 
 def line(task: str, source: str = "", **changes: Any) -> TaskResult:
     fields: dict[str, Any] = {
-        "task": task, "metric": "accuracy", "value": 0.8, "low": 0.7, "high": 0.9, "chance": 0.5, "baseline": 0.75,
+        "task": task, "metric": "accuracy", "value": 0.8, "low": 0.7, "high": 0.9, "interval": "bootstrap",
+        "unit": "patient (12)", "chance": 0.5, "baseline": 0.75,
         "n": 20, "real": True, "data": "real", "beats_chance": True, "beats_baseline": False, "source": source,
         "metrics": {"accuracy": 0.8, "auroc": float("nan")},
     }  # fmt: skip
@@ -92,17 +96,17 @@ def test_confusion_rows_are_shares_of_the_truth() -> None:
 
 
 def test_rare_classes_are_put_together() -> None:
-    classes = CLASSES + 4
+    classes = Classification.most_shown + 4
     spec = TaskSpec("cell", "classification", classes, tuple(f"c{k}" for k in range(classes)))
     truth = [k for k in range(classes) for _ in range(2 if k >= 4 else 1)]
     (figure,) = of_task(spec, one_hot(truth, classes), torch.tensor(truth)).figures
     assert figure.columns == [f"c{k}" for k in range(4, classes)] + [OTHER]
     assert figure.rows[-1] == f"{OTHER} (4)"
-    assert all(figure.values[k][k] == 1.0 for k in range(CLASSES + 1))
+    assert all(figure.values[k][k] == 1.0 for k in range(Classification.most_shown + 1))
 
 
 def test_answers_outside_the_vocabulary_are_others() -> None:
-    names = tuple(f"a{k}" for k in range(ANSWERS + 3))
+    names = tuple(f"a{k}" for k in range(VQA.most_shown + 3))
     spec = TaskSpec("vqa", "vqa", len(names), names, reads="question")
     (figure,) = of_task(spec, one_hot([0, 1, 1], len(names)), torch.tensor([0, 1, -1])).figures
     assert figure.rows == ["a0 (1)", "a1 (1)", f"{OTHER} (1)"]

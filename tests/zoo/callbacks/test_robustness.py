@@ -8,13 +8,14 @@ from pathlib import Path
 import lightning as L
 import pytest
 
-from datamodules.multimodal import MultimodalDataModule
+from datamodules.core.multimodal import MultimodalDataModule
+from datamodules.core.options import SamplingOptions, SplitOptions
 from datamodules.phantom import PhantomCohort
-from zoo.analysis.corruptions import CORRUPTIONS, corrupt
-from zoo.analysis.predict import predict
 from zoo.callbacks.robustness import RobustnessCallback
 from zoo.errors import SpecError, UnknownNameError
-from zoo.module import MultitaskModule
+from zoo.evaluation.corruptions.base import CORRUPTIONS, corrupt
+from zoo.models.multitask.module import MultitaskModule
+from zoo.models.predict import predict
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def data() -> MultimodalDataModule:
     cohort = PhantomCohort(
         n=80, seed=0, size=16, modalities=["ct", "genomics"], tasks=["radiographic_findings", "response"]
     )
-    made = MultimodalDataModule([cohort], batch_size=16, seed=0)
+    made = MultimodalDataModule([cohort], sampling=SamplingOptions(batch_size=16), split=SplitOptions(seed=0))
     made.print_summary = lambda: None  # type: ignore[method-assign]
     return made
 

@@ -10,8 +10,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from zoo.contract import ModalitySpec
-from zoo.encoders import BERTEncoder, DNABERTEncoder
 from zoo.encoders.bag import WAIT, KmerBag, RunningStandard, TextBag
+from zoo.encoders.bert import BERTEncoder
+from zoo.encoders.dnabert import DNABERTEncoder
 from zoo.errors import SpecError
 
 TEXT = ModalitySpec("note", "text", (20,), vocab_size=60)

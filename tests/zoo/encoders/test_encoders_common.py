@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from zoo.contract import MODALITY_KINDS, ModalitySpec
-from zoo.encoders import ENCODERS, Encoder, default_encoder
+from zoo.contract import MODALITIES, ModalitySpec
+from zoo.encoders.base import ENCODERS, Encoder
+from zoo.encoders.choice import default_encoder
 from zoo.errors import SpecError, UnknownNameError
 
 CASES: dict[str, ModalitySpec] = {
@@ -26,16 +28,19 @@ CASES: dict[str, ModalitySpec] = {
     "BERTEncoder": ModalitySpec("note", "text", (18,), vocab_size=50),
     "TabularEncoder": ModalitySpec("ehr", "tabular", (6,), cardinalities=(0, 4, 0, 0, 3, 0)),
     "MLPEncoder": ModalitySpec("ehr", "tabular", (6,), cardinalities=(0, 4, 0, 0, 3, 0)),
+    "MoleculeEncoder": ModalitySpec("drug", "molecule", (32 + 20,), descriptors=32),
+    "PeptideBagEncoder": ModalitySpec("protein", "protein", (20,)),
+    "PeptideComponentsEncoder": ModalitySpec("protein", "protein", (20,)),
     "FrozenImageEncoder": ModalitySpec("xray", "image", (1, 16, 24)),
     "FrozenTextEncoder": ModalitySpec("note", "text", (18,), vocab_size=50),
 }
 FROZEN = ("FrozenImageEncoder", "FrozenTextEncoder")
-OTHERS = (*FROZEN, "MLPEncoder")
+OTHERS = (*FROZEN, "MLPEncoder", "PeptideBagEncoder", "PeptideComponentsEncoder")
 """Encoders that are the default of no kind, and that have no heads and no depth."""
-SHALLOW = ("MLPEncoder",)
+SHALLOW = ("MLPEncoder", "PeptideBagEncoder", "PeptideComponentsEncoder")
 """Encoders that are shallow as a whole: ``embed`` uses every parameter."""
 NAMES = sorted(CASES)
-CODES = {"dna": 6, "protein": 22, "text": 50}
+CODES = {"dna": 6, "protein": 22, "text": 50, "molecule": 30}
 
 
 @cache
@@ -63,6 +68,10 @@ def sizes(name: str) -> dict[str, object]:
                 "dropout": 0.0}  # fmt: skip
     if name == "FrozenTextEncoder":
         return {"dim": 32, "pretrained": str(frozen_weights() / "text"), "tokens": "words", "dropout": 0.0}
+    if name == "PeptideBagEncoder":
+        return {"dim": 32, "k": 2, "hidden": 48, "dropout": 0.0}
+    if name == "PeptideComponentsEncoder":
+        return {"dim": 32, "k": 2, "components": 24, "hidden": 48, "dropout": 0.0}
     if name == "MLPEncoder":
         return {"dim": 32, "hidden": (24, 16), "embedding": 4, "dropout": 0.0}
     return {"dim": 32, "depth": 1, "heads": 4}
@@ -73,7 +82,8 @@ def rows(spec: ModalitySpec, n: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     if spec.is_integer:
         codes = torch.randint(1, CODES[spec.kind], (n, *spec.shape), generator=generator)
-        length = torch.randint(spec.shape[0] // 2, spec.shape[0] + 1, (n, 1), generator=generator)
+        shortest = (spec.shape[0] + spec.descriptors) // 2
+        length = torch.randint(shortest, spec.shape[0] + 1, (n, 1), generator=generator)
         return codes * (torch.arange(spec.shape[0]) < length)
     x = torch.randn((n, *spec.shape), generator=generator)
     if spec.kind == "expression":
@@ -92,7 +102,7 @@ def make(name: str, **settings: object) -> Encoder:
 
 def test_every_encoder_has_a_row() -> None:
     assert set(ENCODERS.names()) == set(CASES)
-    assert {default_encoder(kind).__name__ for kind in MODALITY_KINDS} == set(CASES) - set(OTHERS)
+    assert {default_encoder(kind).__name__ for kind in MODALITIES} == set(CASES) - set(OTHERS)
 
 
 def test_unknown_kind_suggests_the_nearest() -> None:
@@ -147,7 +157,7 @@ def widened(name: str, extra: int) -> Encoder:
     """The same encoder for rows that are ``extra`` codes longer: position tables are extended, the rest is copied."""
     small, spec = make(name), CASES[name]
     torch.manual_seed(1)
-    longer = ModalitySpec(spec.name, spec.kind, (spec.shape[0] + extra,), vocab_size=spec.vocab_size)
+    longer = replace(spec, shape=(spec.shape[0] + extra,))
     large = ENCODERS.get(name)(longer, **sizes(name))  # type: ignore[arg-type]
     state = large.state_dict()
     for key, value in small.state_dict().items():
@@ -206,7 +216,7 @@ def test_embed_parameters_are_some_of_the_parameters(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_kind_names_both(name: str) -> None:
-    other = CASES["ViTEncoder" if CASES[name].kind != "image" else "LSTMEncoder"]
+    other = next(spec for spec in CASES.values() if not ENCODERS.get(name).takes(spec))
     message = rf"{name} takes modalities of kind .* '{other.name}' is of kind '{other.kind}'"
     with pytest.raises(SpecError, match=message):
         ENCODERS.get(name)(other)  # type: ignore[call-arg]

@@ -10,10 +10,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from zoo.contract import AMINO_ACIDS, ModalitySpec
-from zoo.encoders import DNABERTEncoder, ESMEncoder, LSTMEncoder, SCBERTEncoder, TabularEncoder, ViTEncoder
-from zoo.encoders.dnabert import kmer_ids
-from zoo.encoders.parts import Trunk, sinusoid, some_token
-from zoo.encoders.scbert import GeneReader, expression_bins, log_cp10k
+from zoo.encoders.dnabert import DNABERTEncoder, kmer_ids
+from zoo.encoders.esm import ESMEncoder
+from zoo.encoders.lstm import LSTMEncoder
+from zoo.encoders.molecule import MoleculeEncoder
+from zoo.encoders.parts import Trunk, distinct_rows, sinusoid, some_token
+from zoo.encoders.peptide import PeptideBagEncoder
+from zoo.encoders.scbert import GeneReader, SCBERTEncoder, expression_bins, log_cp10k
+from zoo.encoders.tabular import TabularEncoder
+from zoo.encoders.vit import ViTEncoder
 from zoo.errors import SpecError
 
 
@@ -234,3 +239,32 @@ def test_sinusoid_by_hand() -> None:
 def test_some_token_leaves_real_masks_alone() -> None:
     mask = torch.tensor([[False, True], [False, False]])
     assert some_token(mask).tolist() == [[False, True], [True, False]]
+
+
+def test_peptide_words_are_counted_by_hand() -> None:
+    encoder = PeptideBagEncoder(ModalitySpec("protein", "protein", (7,)), dim=4, k=2, hidden=4)
+    row = torch.tensor([[AMINO_ACIDS.index(c) + 1 for c in "AACAX"] + [0, 0]])
+    features = encoder.features(row)[0]
+    expected = torch.zeros(420)
+    expected[0], expected[1] = 0.75**0.5, 0.25**0.5  # A three times, C once
+    expected[20], expected[21], expected[20 + 20] = (1 / 3) ** 0.5, (1 / 3) ** 0.5, (1 / 3) ** 0.5  # AA, AC, CA
+    torch.testing.assert_close(features, expected)
+
+
+def test_equal_rows_are_encoded_once_and_alike() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for cls, spec in (
+        (MoleculeEncoder, ModalitySpec("drug", "molecule", (24,), descriptors=8)),
+        (PeptideBagEncoder, ModalitySpec("protein", "protein", (24,))),
+    ):
+        x = torch.randint(1, 20, (4, 24), generator=generator)[torch.tensor([0, 1, 0, 2, 3, 3, 0])]
+        rows, which = distinct_rows(x)
+        assert len(rows) == 4
+        assert torch.equal(rows[which], x)
+        torch.manual_seed(1)
+        once = cls(spec, 16, distinct=True, dropout=0.0)
+        torch.manual_seed(1)
+        each = cls(spec, 16, dropout=0.0)
+        torch.testing.assert_close(once(x).values, each(x).values)
+        torch.testing.assert_close(once(x).pooled, each(x).pooled)
+        assert once(x[:0]).pooled.shape == (0, 16)

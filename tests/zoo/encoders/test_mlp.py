@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zoo.contract import ModalitySpec
-from zoo.encoders import MLPEncoder
+from zoo.encoders.mlp import MLPEncoder
 from zoo.errors import SpecError
 
 SPEC = ModalitySpec("ehr", "tabular", (4,), cardinalities=(3, 0, 2, 0))

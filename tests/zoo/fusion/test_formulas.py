@@ -7,16 +7,13 @@ import torch
 
 from zoo.contract import Tokens, masked_mean
 from zoo.errors import SpecError, UnknownNameError
-from zoo.fusion import (
-    FUSED,
-    ConcatFusion,
-    CrossAttentionFusion,
-    EarlyFusion,
-    GatedFusion,
-    LateFusion,
-    LowRankFusion,
-)
-from zoo.fusion.early import TokenPacker, length_groups, pool_tokens
+from zoo.fusion.base import FUSED
+from zoo.fusion.concat import ConcatFusion
+from zoo.fusion.cross_attention import CrossAttentionFusion
+from zoo.fusion.early import EarlyFusion, TokenPacker, length_groups, pool_tokens
+from zoo.fusion.gated import GatedFusion
+from zoo.fusion.late import LateFusion
+from zoo.fusion.low_rank import LowRankFusion
 
 
 def batch(dims: dict[str, int], size: int = 3, length: int = 4) -> tuple[dict[str, Tokens], dict[str, torch.Tensor]]:

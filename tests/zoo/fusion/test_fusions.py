@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zoo.contract import Tokens, masked_mean
 from zoo.errors import SpecError
-from zoo.fusion import FUSED, FUSIONS, Fusion
+from zoo.fusion.base import FUSED, FUSIONS, Fusion
 
 DIMS = {"scan": 6, "eeg": 8, "note": 4}
 LENGTHS = {"scan": 5, "eeg": 3, "note": 11}

@@ -10,10 +10,10 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from torch import Tensor
 
+from tests.zoo.intervals import ends
 from zoo.contract import Batch, ModalitySpec, TaskSpec, Tokens
 from zoo.errors import SpecError
-from zoo.module import MultitaskModule
-from zoo.tasks import bootstrap_interval
+from zoo.models.multitask.module import MultitaskModule
 from zoo.tasks.residue import TokenClassification
 
 SPEC = TaskSpec("fold", "token_classification", 3, ("H", "E", "C"), reads="chain", length=4)
@@ -67,7 +67,7 @@ def test_row_scores_average_to_the_accuracy_and_their_interval_is_that_of_resamp
     accuracy = task().metrics(prediction, target)["accuracy"]
     assert float(scores.nanmean()) == pytest.approx(accuracy)
     assert torch.isnan(scores).nonzero().flatten().tolist() == (target < 0).all(1).nonzero().flatten().tolist()
-    low, high = bootstrap_interval(task(), prediction, target)
+    low, high = ends(task(), prediction, target)
     generator = np.random.default_rng(1)
     picks = [torch.from_numpy(generator.integers(0, 300, 300)) for _ in range(500)]
     again = [task().metrics(prediction[p], target[p])["accuracy"] for p in picks]

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from zoo.contract import TaskSpec, Tokens
 from zoo.errors import SpecError
-from zoo.tasks import Structure, parts
-from zoo.tasks.structure import BOND, HELIX, StructureHead, extend, local_loss, local_shape, medoid, row_loss
+from zoo.tasks import chains
+from zoo.tasks.chains import BOND, extend, medoid
+from zoo.tasks.structure import HELIX, Structure, StructureHead
+from zoo.tasks.structure_loss import local_loss, local_shape, row_loss
 
 MIRROR = torch.tensor([1.0, 1.0, -1.0])
 
@@ -117,10 +119,10 @@ def test_gradient_equals_finite_differences() -> None:
     ones = torch.ones(1, 8, dtype=torch.float64)
 
     def distance(y: Tensor) -> float:
-        return float(((parts.superpose(y, target[..., :3].double(), ones) - target[..., :3]) ** 2).sum())
+        return float(((chains.superpose(y, target[..., :3].double(), ones) - target[..., :3]) ** 2).sum())
 
     z = x.detach().double().requires_grad_()
-    ((parts.superpose(z, target[..., :3].double(), ones) - target[..., :3]) ** 2).sum().backward()
+    ((chains.superpose(z, target[..., :3].double(), ones) - target[..., :3]) ** 2).sum().backward()
     assert z.grad is not None
     step = torch.zeros_like(z)
     step[0, 3, 1] = 1e-4
@@ -130,7 +132,7 @@ def test_gradient_equals_finite_differences() -> None:
 
 def test_autocast_rounds_neither_coordinates_nor_loss() -> None:
     target, guess = resolved(walk(30, 1)), walk(30, 2)[None]
-    head = StructureHead("fold", 30, 6, 5)
+    head = StructureHead(task(30).spec, 6, 5)
     tokens = Tokens(torch.randn(1, 30, 5), torch.ones(1, 30, dtype=torch.bool), torch.randn(1, 5))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed, x = row_loss(guess, target), head(torch.randn(1, 6), tokens)
@@ -141,12 +143,12 @@ def test_autocast_rounds_neither_coordinates_nor_loss() -> None:
 def test_superposition_equals_scipy() -> None:
     x, y = walk(30, 1).double(), walk(30, 2).double()
     weight = torch.rand(30, generator=torch.manual_seed(0)).double()
-    moved = parts.superpose(x[None], y[None], weight[None])[0]
+    moved = chains.superpose(x[None], y[None], weight[None])[0]
     cx, cy = (weight @ x) / weight.sum(), (weight @ y) / weight.sum()
     best, _ = Rotation.align_vectors((y - cy).numpy(), (x - cx).numpy(), weights=weight.numpy())
     np.testing.assert_allclose(moved.numpy(), best.apply((x - cx).numpy()) + cy.numpy(), atol=1e-6)
-    assert parts.rmsd(x, x @ torch.from_numpy(Rotation.random(random_state=0).as_matrix()) + 3) < 1e-6
-    assert parts.rmsd(x, x * MIRROR) > 1.0
+    assert chains.rmsd(x, x @ torch.from_numpy(Rotation.random(random_state=0).as_matrix()) + 3) < 1e-6
+    assert chains.rmsd(x, x * MIRROR) > 1.0
 
 
 def tm(x: Tensor, y: Tensor, known: bool = True) -> float:
@@ -208,8 +210,8 @@ def test_lddt_by_hand() -> None:
     y = torch.tensor([[0.0, 0, 0], [4.0, 0, 0], [8.0, 0, 0], [100.0, 0, 0]]).double()
     x = torch.tensor([[0.0, 0, 0], [4.7, 0, 0], [8.0, 0, 0], [0.0, 0, 0]]).double()
     # 0-1 and 1-2 are off by .7: kept at 1, 2, 4, so 3/4; 0-2 is kept at all four; the fourth has no neighbour
-    assert parts.lddt(x, y) == pytest.approx((7 / 8 + 3 / 4 + 7 / 8) / 3)
-    assert math.isnan(parts.lddt(x[::3], y[::3]))
+    assert chains.lddt(x, y) == pytest.approx((7 / 8 + 3 / 4 + 7 / 8) / 3)
+    assert math.isnan(chains.lddt(x[::3], y[::3]))
 
 
 def test_rows_without_enough_residues_are_counted() -> None:
@@ -231,7 +233,7 @@ def test_rows_without_enough_residues_are_counted() -> None:
 
 def test_quaternions_compose_and_walk_as_in_scipy() -> None:
     turns = torch.randn(2, 9, 4, generator=torch.manual_seed(0)).double()
-    got = parts.walk(turns, 3.8)
+    got = chains.walk(turns, 3.8)
     for row, chain in zip(turns, got, strict=True):
         frame, place = Rotation.identity(), np.zeros(3)
         for turn, atom in zip(row.roll(-1, 1).numpy(), chain.numpy(), strict=True):  # SciPy: w last
@@ -241,9 +243,9 @@ def test_quaternions_compose_and_walk_as_in_scipy() -> None:
 
 
 def test_a_walk_of_helix_turns_is_a_right_handed_helix() -> None:
-    walked = parts.walk(torch.tensor(HELIX).expand(1, 30, 4), BOND)[0].double()
-    assert parts.rmsd(walked, helix(30).double()) < 0.3
-    assert parts.rmsd(walked, helix(30).double() * MIRROR) > 2.0
+    walked = chains.walk(torch.tensor(HELIX).expand(1, 30, 4), BOND)[0].double()
+    assert chains.rmsd(walked, helix(30).double()) < 0.3
+    assert chains.rmsd(walked, helix(30).double() * MIRROR) > 2.0
 
 
 def test_local_shape_by_hand() -> None:
@@ -275,10 +277,10 @@ def test_local_loss_knows_no_motion_no_gap_and_no_break(length: int) -> None:
 @pytest.mark.parametrize("length", [20, 200])
 def test_a_new_head_walks_short_chains_and_places_long_ones(length: int) -> None:
     torch.manual_seed(0)
-    head = StructureHead("fold", length, 6, 5).eval()
+    head = StructureHead(task(length).spec, 6, 5).eval()
     tokens = Tokens(torch.randn(1, length, 5), torch.ones(1, length, dtype=torch.bool), torch.randn(1, 5))
     both = head(torch.randn(1, 6), tokens).detach()[0].double()
-    gap = parts.rmsd(both[:, :3], both[:, 3:])
+    gap = chains.rmsd(both[:, :3], both[:, 3:])
     assert gap < 1.0 if length == 20 else gap > 5.0
     assert torch.equal(task(length).predict(both[None])[0], both[:, :3].float())
     steps = (both[1:, 3:] - both[:-1, 3:]).norm(dim=-1)
@@ -293,7 +295,7 @@ def test_combine_takes_whole_streams() -> None:
 
 def test_head_ignores_padding_and_refuses_other_lengths() -> None:
     torch.manual_seed(0)
-    head = StructureHead("fold", 20, 6, 5).eval()
+    head = StructureHead(task(20).spec, 6, 5).eval()
     z, values = torch.randn(2, 6), torch.randn(2, 20, 5)
     mask = torch.arange(20)[None] < torch.tensor([[20], [11]])
     one = head(z, Tokens(values, mask, values.mean(1)))

@@ -15,17 +15,21 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from datamodules import MultimodalDataModule
+from datamodules.core.options import SamplingOptions
 from datamodules.phantom import PhantomCohort
 from zoo import ESMEncoder, MultitaskModule
-from zoo.contract import AMINO_ACIDS, Tokens
+from zoo.contract import AMINO_ACIDS, TaskSpec, Tokens
 from zoo.errors import SpecError
-from zoo.tasks import parts
+from zoo.models.multitask.options import HeadOptions
+from zoo.tasks import chains
 from zoo.tasks.homologues import Homologues
 from zoo.tasks.structure import StructureHead
 from zoo.tasks.templates import FADE, TemplateReader, frames, residues
 
 LENGTH = 40
 ENCODERS = {"protein": partial(ESMEncoder, dim=16, depth=1)}
+FOLD = TaskSpec("fold", "structure", LENGTH, reads="protein", unit="angstrom")
+HEADS = HeadOptions(by_task={"structure": partial(StructureHead, templates=3)})
 
 
 def codes(sequence: str) -> Tensor:
@@ -81,9 +85,9 @@ def test_templates_are_superposed_and_averaged_by_squared_scores() -> None:
     known = Homologues([FIRST, SECOND], [one.double().numpy(), two.double().numpy()])
     first, second = known.nearest(FIRST, 2)
     weight = (second.score / first.score) ** 2
-    fit = parts.superpose(turned[None, :30, :3], one[None, :30, :3], torch.ones(1, 30))[0]
+    fit = chains.superpose(turned[None, :30, :3], one[None, :30, :3], torch.ones(1, 30))[0]
     expected = (one[:30, :3] + weight * fit) / (1 + weight)
-    assert parts.rmsd(read(made, FIRST)[0][0, :30], expected) < 0.05  # they are superposed by weights of closeness
+    assert chains.rmsd(read(made, FIRST)[0][0, :30], expected) < 0.05  # they are superposed by weights of closeness
 
 
 def test_the_result_turns_with_the_chains_and_does_not_depend_on_other_rows() -> None:
@@ -103,8 +107,8 @@ def test_the_result_turns_with_the_chains_and_does_not_depend_on_other_rows() ->
         "_extra_state": moved.library.rows
     })  # fmt: skip
     a, b = read(made, FIRST)[0][0, :30], read(moved, FIRST)[0][0, :30]
-    assert parts.rmsd(a, b) < 1e-3
-    assert parts.rmsd(a, one[:30, :3]) > 0.1
+    assert chains.rmsd(a, b) < 1e-3
+    assert chains.rmsd(a, one[:30, :3]) > 0.1
     together, _ = read(made, FIRST[:22], FIRST, OTHER)
     torch.testing.assert_close(together[1, :30], a)
 
@@ -147,7 +151,7 @@ def test_gradients_are_finite_where_rows_are_short_or_unknown() -> None:
 
 def test_the_head_follows_templates_as_far_as_they_are_trusted() -> None:
     one = chain(30, 1)
-    plain, head = StructureHead("fold", LENGTH, 6, 5).eval(), StructureHead("fold", LENGTH, 6, 5, templates=2).eval()
+    plain, head = StructureHead(FOLD, 6, 5).eval(), StructureHead(FOLD, 6, 5, templates=2).eval()
     head.load_state_dict(plain.state_dict() | {k: v for k, v in head.state_dict().items() if k.startswith("reader")})
     assert head.examples
     assert not plain.examples
@@ -155,10 +159,10 @@ def test_the_head_follows_templates_as_far_as_they_are_trusted() -> None:
     z, mask = torch.randn(1, 6), (codes(FIRST) > 0)[None]
     values, pooled = torch.randn(1, LENGTH, 5), torch.randn(1, 5)
     known = Tokens(values, mask, pooled, codes(FIRST)[None])
-    assert parts.rmsd(head(z, known)[0, :30, :3], one[:30, :3]) < 0.1
+    assert chains.rmsd(head(z, known)[0, :30, :3], one[:30, :3]) < 0.1
     unknown = Tokens(values, mask, pooled, codes(OTHER)[None])
     a, b = head(z, unknown)[0, :30, :3], plain(z, unknown)[0, :30, :3]
-    assert parts.rmsd(a, b) < parts.rmsd(a, one[:30, :3])
+    assert chains.rmsd(a, b) < chains.rmsd(a, one[:30, :3])
     with pytest.raises(SpecError, match="without codes"):
         head(z, Tokens(values, mask, pooled))
 
@@ -177,12 +181,17 @@ def test_copies_share_the_library_and_the_state_holds_it() -> None:
 def proteins() -> MultimodalDataModule:
     """Simulated chains."""
     source = PhantomCohort(n=60, presence=1.0, modalities=["protein"], tasks=["structure"])
-    return MultimodalDataModule([source], batch_size=16)
+    return MultimodalDataModule([source], sampling=SamplingOptions(batch_size=16))
 
 
 def test_a_fit_shows_the_training_chains_and_a_checkpoint_keeps_them(tmp_path: Path) -> None:
     data = proteins()
-    module = MultitaskModule(data.modality_specs, data.task_specs, ENCODERS, templates=3)
+    module = MultitaskModule(
+        data.modality_specs,
+        data.task_specs,
+        ENCODERS,
+        heads=HEADS,
+    )
     fitted = L.Trainer(
         max_epochs=2,
         accelerator="cpu",
@@ -198,7 +207,7 @@ def test_a_fit_shows_the_training_chains_and_a_checkpoint_keeps_them(tmp_path: P
     assert len(head.reader.library.rows) == len(data.pipeline.rows["train"])
     path = tmp_path / "last.ckpt"
     fitted.save_checkpoint(path)
-    again = MultitaskModule.load_from_checkpoint(path, weights_only=True, encoders=ENCODERS)
+    again = MultitaskModule.load_from_checkpoint(path, weights_only=True, encoders=ENCODERS, heads=HEADS)
     batch = next(iter(data.test_dataloader()))
     torch.testing.assert_close(
         again.eval()(batch).predictions["structure"], module.eval()(batch).predictions["structure"]
@@ -207,9 +216,18 @@ def test_a_fit_shows_the_training_chains_and_a_checkpoint_keeps_them(tmp_path: P
 
 def test_a_fit_without_a_data_module_says_what_templates_need() -> None:
     data = proteins()
-    module = MultitaskModule(data.modality_specs, data.task_specs, ENCODERS, templates=3)
+    module = MultitaskModule(
+        data.modality_specs,
+        data.task_specs,
+        ENCODERS,
+        heads=HEADS,
+    )
     fitted = L.Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False)
-    with pytest.raises(SpecError, match=r"model\.templates"):
+    with pytest.raises(SpecError, match=r"model\.heads\.by_task"):
         fitted.fit(module, data.train_dataloader())
-    with pytest.raises(SpecError, match=r"model\.templates"):
-        MultitaskModule(data.modality_specs, data.task_specs, templates=-1)
+    with pytest.raises(SpecError, match="StructureHead: templates must be 0"):
+        MultitaskModule(
+            data.modality_specs,
+            data.task_specs,
+            heads=HeadOptions(by_task={"structure": partial(StructureHead, templates=-1)}),
+        )

@@ -11,9 +11,12 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from zoo.contract import TaskSpec, Tokens
-from zoo.tasks import VQA, Classification, Multilabel, Ordinal, Regression
-from zoo.tasks.ordinal import OrdinalHead, log_probabilities
+from zoo.tasks.classification import Classification
+from zoo.tasks.multilabel import Multilabel
+from zoo.tasks.ordinal import Ordinal, OrdinalHead, log_probabilities
 from zoo.tasks.parts import average_precision, binary_auroc
+from zoo.tasks.regression import Regression, concordance
+from zoo.tasks.vqa import VQA
 
 
 def probabilities(n: int, k: int, seed: int = 0) -> torch.Tensor:
@@ -140,7 +143,7 @@ def test_ordinal_probabilities_by_hand() -> None:
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
 def test_ordinal_head_is_rank_consistent(classes: int) -> None:
-    head = OrdinalHead(3, classes)
+    head = OrdinalHead(TaskSpec("t", "ordinal", classes), 3)
     with torch.no_grad():
         head.steps.uniform_(-5, 5)
     logits = head(10 * torch.randn(50, 3))
@@ -161,7 +164,7 @@ def test_ordinal_extreme_logits_stay_finite() -> None:
 
 
 def test_ordinal_argmax_follows_the_score_through_all_classes() -> None:
-    head = OrdinalHead(1, 5)
+    head = OrdinalHead(TaskSpec("t", "ordinal", 5), 1)
     with torch.no_grad():
         head.score.weight.fill_(1.0)
         head.score.bias.zero_()
@@ -171,7 +174,8 @@ def test_ordinal_argmax_follows_the_score_through_all_classes() -> None:
 
 
 def test_ordinal_thresholds_find_the_frequencies_of_the_classes_at_an_ordinary_rate() -> None:
-    head, task = OrdinalHead(1, 3), Ordinal(TaskSpec("t", "ordinal", 3))
+    torch.manual_seed(0)
+    head, task = OrdinalHead(TaskSpec("t", "ordinal", 3), 1), Ordinal(TaskSpec("t", "ordinal", 3))
     target = torch.tensor([0] * 2 + [1] * 16 + [2] * 2)
     z = torch.zeros(len(target), 1)
     optimizer = torch.optim.Adam(head.parameters(), 1e-3)
@@ -183,7 +187,8 @@ def test_ordinal_thresholds_find_the_frequencies_of_the_classes_at_an_ordinary_r
 
 
 def test_a_new_ordinal_head_can_choose_every_class() -> None:
-    head, task = OrdinalHead(1, 3), Ordinal(TaskSpec("t", "ordinal", 3))
+    torch.manual_seed(0)
+    head, task = OrdinalHead(TaskSpec("t", "ordinal", 3), 1), Ordinal(TaskSpec("t", "ordinal", 3))
     head.score = torch.nn.Identity()
     choice = task.predict(head(torch.linspace(-5, 5, 50)[:, None])).argmax(-1)
     assert choice.unique().tolist() == [0, 1, 2]
@@ -229,6 +234,27 @@ def test_regression_metrics_equal_scipy_and_scikit_learn() -> None:
     second = sk.r2_score(value[keep[:, 1], 1], guess[keep[:, 1], 1])
     assert got["r2"] == pytest.approx((sk.r2_score(t, p) + second) / 2, abs=1e-6)
     assert got["mse"] == pytest.approx(sk.mean_squared_error(value[keep], guess[keep]), abs=1e-6)
+    assert got["concordance"] == pytest.approx((by_all_pairs(p.numpy(), t.numpy()) + 0.5) / 2, abs=1e-6)
+
+
+def by_all_pairs(x: np.ndarray, y: np.ndarray) -> float:
+    """Concordance by its definition: every pair of different truth, alike predictions counting one half."""
+    sign = np.sign(x[:, None] - x[None]) * np.sign(y[:, None] - y[None])
+    differ = y[:, None] != y[None]
+    return float(((sign > 0) + 0.5 * (sign == 0))[differ].mean())
+
+
+def test_concordance_equals_its_definition_and_scikit_survival() -> None:
+    rng = np.random.default_rng(0)
+    assert concordance(np.array([3.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(1 / 3)
+    assert concordance(np.zeros(4), np.arange(4.0)) == 0.5
+    assert math.isnan(concordance(np.arange(4.0), np.ones(4)))
+    for ties in (2, 5, 1000):
+        x, y = rng.integers(0, ties, 60).astype(float), rng.integers(0, 6, 60).astype(float)
+        assert concordance(x, y) == pytest.approx(by_all_pairs(x, y), abs=1e-12)
+        survival = pytest.importorskip("sksurv.metrics")
+        event = np.ones(60, dtype=bool)
+        assert concordance(x, y) == pytest.approx(survival.concordance_index_censored(event, y, -x)[0], abs=1e-12)
 
 
 def test_regression_baselines_and_median() -> None:

@@ -1,0 +1,1 @@
+"""Kinds of modality: one file a kind, found by discovery."""

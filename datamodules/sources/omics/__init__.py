@@ -1,0 +1,1 @@
+"""Published sequences of DNA, expression matrices, variants and single cells."""

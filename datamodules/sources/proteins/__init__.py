@@ -1,0 +1,1 @@
+"""Published proteins: sequences, residues' labels and structures."""

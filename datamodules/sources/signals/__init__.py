@@ -1,0 +1,1 @@
+"""Published recordings of signals, such as EEG."""

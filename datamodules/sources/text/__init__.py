@@ -1,0 +1,1 @@
+"""Published texts: notes, abstracts and reports."""

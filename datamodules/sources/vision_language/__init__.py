@@ -1,0 +1,1 @@
+"""Published pairs of images and text: captions, reports, visual questions."""
