@@ -22,8 +22,6 @@ _REGISTRIES = {
 def __getattr__(name: str) -> Any:
     if name == "load":
         return import_module("zoo.bundle.load").load
-    if name == "load":
-        return import_module("zoo.bundle.load").load
     if name[:1].isupper() or name == "collate":
         contract = import_module("zoo.contract")
         if hasattr(contract, name):

@@ -2,8 +2,8 @@
 
 No list of classes is kept by hand. A registry finds its classes by importing every module of its folder, such as
 ``zoo/encoders``, and of every plugin: a package that a configuration names under ``plugins``, or that declares the
-entry point ``multimodal_zoo``. This happens when a name is first asked for that is not registered yet; ``declared``
-reads names without it.
+entry point ``multimodal_zoo``. Which module of its folder has a class is read from the files, so that a class that is
+asked for by name costs the import of its own module and of no other.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ class Registry(Generic[T]):
         self.folders = folders
         self._classes: dict[str, type[T]] = {}
         self._discovered = False
+        self._declared: dict[str, tuple[str, str]] | None = None
         _registries.append(self)
 
     def register(self, cls: C) -> C:
@@ -163,11 +164,11 @@ class Registry(Generic[T]):
         Raises:
             SpecError: the name is taken by another class.
         """
-        if name in self._classes:
-            raise SpecError(
-                f"{self.family} '{name}' is already registered by {self._classes[name].__module__}; "
-                "choose another class name"
-            )
+        taken = self._classes[name].__module__ if name in self._classes else None
+        if taken is None and cls.__module__.partition(".")[0] in _plugins:
+            taken = self._homes().get(name, (None, ""))[0]
+        if taken is not None:
+            raise SpecError(f"{self.family} '{name}' is already registered by {taken}; choose another class name")
         self._classes[name] = cls
 
     def discover(self) -> None:
@@ -191,10 +192,11 @@ class Registry(Generic[T]):
         Raises:
             UnknownNameError: there is none; the message says which name is nearest.
         """
-        if name not in self._classes:
+        if name not in self:
             self.discover()
-        if name not in self._classes:
             raise unknown_name(self.family, name, self._classes)
+        if name not in self._classes:
+            import_module(self._homes()[name][0])
         return self._classes[name]
 
     def attribute(self, package: str, name: str) -> type[T]:
@@ -215,12 +217,20 @@ class Registry(Generic[T]):
     def declared(self) -> dict[str, str]:
         """Name -> first sentence of the docstring of each class, read from files: their modules are not imported."""
         plugins()
-        found = {} if self._discovered else {n: words for path in self._files() for n, words in self._marked(path)}
+        found = {name: words for name, (_, words) in self._homes().items()}
         found |= {name: first_sentence(cls.__doc__) for name, cls in self._classes.items()}
         return dict(sorted(found.items()))
 
-    def _marked(self, path: Path) -> Iterator[tuple[str, str]]:
-        """Name and first sentence of each class of a file that a decorator of this registry marks."""
+    def _homes(self) -> dict[str, tuple[str, str]]:
+        """Name -> module and first sentence of each class that a file of the folders registers, imported or not."""
+        if self._declared is None:
+            self._declared = {
+                n: (home, words) for path, home in self._files() for n, words in self._marked(path, home)
+            }
+        return self._declared
+
+    def _marked(self, path: Path, home: str) -> Iterator[tuple[str, str]]:
+        """Name and first sentence of each class of a file, module ``home``, that a decorator of this registry marks."""
         body = ast.parse(path.read_text(encoding="utf-8")).body
         imports = [node for node in body if isinstance(node, ast.ImportFrom)]
         sources = {a.asname or a.name: (node.module, a.name) for node in imports for a in node.names}
@@ -228,21 +238,28 @@ class Registry(Generic[T]):
             for mark in node.decorator_list:
                 called = mark.func if isinstance(mark, ast.Call) else mark
                 if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
-                    module, name = sources.get(called.value.id, ("", ""))
+                    module, name = sources.get(called.value.id, (home, called.value.id))
                     if getattr(sys.modules.get(module or ""), name, None) is self:
-                        given = ast.literal_eval(mark.args[0]) if isinstance(mark, ast.Call) else node.name
+                        given = ast.literal_eval(mark.args[0]) if isinstance(mark, ast.Call) else self.key_in(node)
                         yield given, first_sentence(ast.get_docstring(node))
 
-    def _files(self) -> Iterator[Path]:
-        """The files of the folders."""
+    def key_in(self, node: ast.ClassDef) -> str:
+        """The name under which ``register`` would register the class of a syntax tree."""
+        return node.name
+
+    def _files(self) -> Iterator[tuple[Path, str]]:
+        """The files of the folders, each with the name of its module."""
         for package in (f"{root}.{folder}" for root in ROOTS for folder in self.folders):
             spec = find_spec(package) if _exists(package) else None
             for place in (spec and spec.submodule_search_locations) or ():
-                yield from sorted(Path(place).rglob("*.py"))
+                for path in sorted(Path(place).rglob("*.py")):
+                    parts = path.relative_to(place).with_suffix("").parts
+                    yield path, ".".join([package, *(p for p in parts if p != "__init__")])
 
     def __contains__(self, name: object) -> bool:
-        if name not in self._classes:
-            self.discover()
+        if name in self._classes or name in self._homes():
+            return True
+        plugins()
         return name in self._classes
 
     def __iter__(self) -> Iterator[str]:

@@ -6,6 +6,7 @@ A command is one file or folder in experiments/commands, or a class in a plugin.
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -60,6 +61,11 @@ class Commands(Registry[Command]):
         """Class decorator."""
         self.add(cls.name, cls)  # type: ignore[attr-defined]
         return cls
+
+    def key_in(self, node: ast.ClassDef) -> str:
+        """The value of the class attribute ``name``."""
+        values = [s.value for s in node.body if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == "name"]
+        return str(ast.literal_eval(values[0])) if values else node.name
 
     def loaded(self) -> dict[str, type[Command]]:
         """The commands of the modules that are imported already."""

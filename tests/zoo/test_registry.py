@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,42 @@ def test_names_and_docstrings_are_read_from_files_without_importing_them() -> No
         "    assert all(declared.values()), declared"
     )
     assert loaded(code, "datamodules.modalities.imaging") == {"datamodules.modalities.imaging"}
+
+
+def test_a_class_asked_for_by_name_costs_the_import_of_its_own_module_only() -> None:
+    code = (
+        "from zoo.encoders.base import ENCODERS\n"
+        "assert 'ESMEncoder' in ENCODERS and 'NoSuchEncoder' not in ENCODERS\n"
+        "assert ENCODERS.get('MLPEncoder').__module__ == 'zoo.encoders.mlp'"
+    )
+    assert loaded(code, "zoo.encoders.mlp", "zoo.encoders.vit", "zoo.encoders.esm") == {"zoo.encoders.mlp"}
+
+
+def test_every_registered_class_is_found_in_the_files() -> None:
+    """``get`` and ``in`` go by what the files say; ``names`` by what importing them registers."""
+    code = (
+        "from zoo.registry import discover_all\n"
+        "for registry in discover_all(everything=True):\n"
+        "    assert sorted(registry._homes()) == registry.names(), registry.family\n"
+        "    assert all(registry.get(n).__module__ == registry._homes()[n][0] for n in registry), registry.family"
+    )
+    assert loaded(code) == set()
+
+
+def test_a_plugin_cannot_take_the_name_of_a_class_that_is_not_imported_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "thief.py").write_text(
+        "from zoo.encoders.base import ENCODERS\n\n\n@ENCODERS.register\nclass ViTEncoder: ...\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    code = (
+        "from zoo.registry import use_plugins\n"
+        "try:\n    use_plugins(['thief'])\n"
+        "except Exception as error:\n    assert 'registered by zoo.encoders.vit' in str(error), error\n"
+        "else:\n    raise AssertionError"
+    )
+    assert loaded(code, "zoo.encoders.vit") == set()
 
 
 def test_import_zoo_imports_no_library() -> None:

@@ -130,7 +130,6 @@ def build_model(
     """
     from jsonargparse import ArgumentError, ArgumentParser
 
-    MODELS.discover()
     check_paths(config)
     path = str(config["class_path"])
     cls = MODELS.get(path.rpartition(".")[2])
