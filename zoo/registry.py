@@ -230,7 +230,7 @@ class Registry(Generic[T]):
         return self._declared
 
     def _marked(self, path: Path, home: str) -> Iterator[tuple[str, str]]:
-        """Name and first sentence of each class that a decorator of this registry marks in a file, module ``home``."""
+        """Name and first sentence of each class that a decorator of this registry marks in the file of ``home``."""
         body = ast.parse(path.read_text(encoding="utf-8")).body
         imports = [node for node in body if isinstance(node, ast.ImportFrom)]
         sources = {a.asname or a.name: (node.module, a.name) for node in imports for a in node.names}
