@@ -32,3 +32,11 @@ class Availability:
         present: Mask = np.logical_or.reduce(list(self.present.values()))
         labelled: Mask = np.logical_or.reduce(list(self.labelled.values()))
         return present & labelled
+
+    def lacking(self) -> dict[str, int]:
+        """What samples that are not kept lack -> how many there are, of those that have been scanned."""
+        present: Mask = np.logical_or.reduce(list(self.present.values()))
+        bare = int((~present).sum()) - sum(self.skipped.values())
+        unlabelled = int((present & ~self.kept).sum())
+        found = {"no modality that is read": bare, "no label that a modality they have may inform": unlabelled}
+        return {reason: count for reason, count in found.items() if count > 0}

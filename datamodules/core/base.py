@@ -217,6 +217,8 @@ class BaseDataModule(L.LightningDataModule):
                     console.print(f"left out by {source.name}: {count} x {reason}", markup=False)
             for remark in source.remarks:
                 console.print(f"{source.name}: {remark}", markup=False, highlight=False, soft_wrap=True)
+        for reason, count in self.pipeline.availability.lacking().items():
+            console.print(f"left out: {count} of {len(self.pipeline.dataset)} samples have {reason}", markup=False)
         if OOD in self.pipeline.rows:
             console.print(f"held out: {len(self.pipeline.rows[OOD])} rows, in the split '{OOD}'", markup=False)
         for name, made in self.pipeline.generated.items():

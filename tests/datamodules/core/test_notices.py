@@ -104,3 +104,16 @@ def test_a_published_data_set_names_its_own_option() -> None:
     source._table = pd.DataFrame({"split": ["train"] * 3})
     (said,) = empty_splits([source], {"train": 3, "val": 0, "test": 0}, (0.7, 0.15, 0.15))
     assert "all 3 rows of MedicalAbstracts are fixed as 'train'" in said
+
+
+def test_samples_that_nothing_can_be_learned_from_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = cohort(60)
+    for row in rows[:3]:
+        row.inputs = {}
+    for row in rows[3:5]:
+        row.targets = {}
+    data = MultimodalDataModule([Fake(rows, modalities=(TABLE,))], processing=NOISY)
+    data.print_summary()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "left out: 3 of 60 samples have no modality that is read" in said
+    assert "left out: 2 of 60 samples have no label that a modality they have may inform" in said

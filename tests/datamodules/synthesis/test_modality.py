@@ -264,7 +264,7 @@ def test_bad_options_say_what_to_do(root: Path) -> None:
     with pytest.raises(SpecError, match=r"name the task under inputs\.label"):
         GeneratedModality(Notes(leaky_replication=True), inputs=GeneratorInputs(image="dermoscopy"))
     with pytest.raises(SpecError, match="reads nothing"):
-        GeneratedModality(Notes())
+        GeneratedModality(Notes(), inputs=GeneratorInputs())
     told = Blue()
     told.condition_on_label = True
     with pytest.raises(SpecError, match="rows that are evaluated"):
