@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 UNKNOWN_WORDS = (
@@ -53,19 +54,23 @@ class Unknown:
         """The cells of a column as text, "" where they are unknown, and what is to be said of those.
 
         Args:
-            values: the cells, which keep their text as it is.
+            values: the cells, of which texts stay as they are. Floats lose their ".0" where all of the column are whole, as
+                pandas stores whole numbers of which some are unknown.
             column: name of the column, for the remark.
             classes: words that are classes, whatever else they mean.
 
         >>> Unknown().blank(["a", " nan", None, ""], "dx")
         (['a', '', '', ''], ["column 'dx': 3 of 4 cells are unknown (2 empty, 1 'nan')"])
+        >>> Unknown().blank([1.0, 2.0], "donor")[0], Unknown().blank([1.0, 0.5], "share")[0]
+        (['1', '2'], ['1.0', '0.5'])
         """
         words = self.set_of(classes)
+        whole = all(_is_whole(v) for v in values if _is_measured(v) and v == v)
         gone: Counter[str] = Counter()
         cells = []
         for value in values:
             word = text_of(value)
-            cells.append("" if word in words else str(value))
+            cells.append("" if word in words else word if whole and _is_measured(value) else str(value))
             if word in words:
                 gone[word] += 1
         return cells, count_unknown(column, gone, len(cells))
@@ -101,6 +106,14 @@ def text_of(value: Any) -> str:
     """
     if value is None or value != value:
         return ""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
-        return str(int(value))
-    return str(value).strip()
+    return str(int(value)) if _is_measured(value) and _is_whole(value) else str(value).strip()
+
+
+def _is_measured(value: Any) -> bool:
+    """Whether a value is a float, one of numpy among them."""
+    return isinstance(value, Real) and not isinstance(value, Integral)
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a float is a whole number that it holds exactly enough to be a name."""
+    return bool(abs(value) < 2**63 and value == int(value))

@@ -198,12 +198,8 @@ def labels_of(cells: Cells, column: str) -> list[str]:
     """
     labels = cells.column(column)
     values = cells.obs[column]
-    if pd.api.types.is_float_dtype(values.dtype):
-        if bool((values.dropna() % 1 != 0).any()):
-            raise DataError(
-                f"obs column '{column}' holds measurements, not classes; name another one", file=cells.file
-            )
-        labels = [text.removesuffix(".0") for text in labels]
+    if pd.api.types.is_float_dtype(values.dtype) and bool((values.dropna() % 1 != 0).any()):
+        raise DataError(f"obs column '{column}' holds measurements, not classes; name another one", file=cells.file)
     classes = tuple(natural_order([name for name in labels if name]))
     if len(classes) < 2:
         raise DataError(f"obs column '{column}' has the classes {classes}; at least 2 are needed", file=cells.file)
