@@ -54,8 +54,8 @@ class Unknown:
         """The cells of a column as text, "" where they are unknown, and what is to be said of those.
 
         Args:
-            values: the cells, of which texts stay as they are. Floats lose their ".0" where all of the column are whole, as
-                pandas stores whole numbers of which some are unknown.
+            values: the cells, of which texts stay as they are. Floats lose their ".0" where all of the column are
+                whole, as pandas stores whole numbers of which some are unknown.
             column: name of the column, for the remark.
             classes: words that are classes, whatever else they mean.
 
