@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import time
 from collections.abc import Collection, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from zoo.rendering import drawing
 from zoo.results import Column, Result, Table
 
 WIDTH = 160
@@ -64,7 +64,7 @@ def show_table(
     columns = [c for c in table.columns if (not keys or c.key in keys) and c.key not in without]
     shown = RichTable(title=(title or table.title).replace("[", "\\["))
     for column in columns:
-        right = column.kind in ("number", "integer")
+        right = column.kind in drawing.NUMBERS
         shown.add_column((column.label or column.key).replace("[", "\\["), justify="right" if right else "left")
     for row in table.rows:
         shown.add_row(*(cell_text(row, c) for c in columns))
@@ -72,15 +72,6 @@ def show_table(
 
 
 def cell_text(row: dict[str, Any], column: Column) -> str:
-    """A value of a table in words: numbers with three decimals and their interval."""
-    value = row.get(column.key)
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if column.kind == "flag":
-        return "yes" if value else "no"
-    if column.kind != "number" or isinstance(value, str):
-        return str(value).replace("[", "\\[")
-    low, high = row.get(column.low), row.get(column.high)
-    if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
-        return f"{value:.3f} ({low:.3f} to {high:.3f})"
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"
+    """A value of a table in words, with its interval, for rich."""
+    words, interval = drawing.cell(column, row)
+    return (f"{words} ({interval})" if interval else words).replace("[", "\\[")

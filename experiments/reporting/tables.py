@@ -84,39 +84,31 @@ def page_table(table: Table, links: Sequence[str] = ()) -> PageTable:
         if word in MARKED and all(c.key != "data" for c in table.columns):
             cells[0].mark = word
         rows.append(Line(cells, word))
-    heads = [Head(c.label or c.key, "number" if c.kind in NUMBERS else "text", c.help) for c in table.columns]
+    heads = [Head(c.label or c.key, "number" if c.kind in SORTED else "text", c.help) for c in table.columns]
     return PageTable(table.title, heads, rows, table.note)
 
 
-NUMBERS = ("number", "integer", "flag")
+SORTED = (*drawing.NUMBERS, "flag")
 """Kinds of column that are sorted as numbers."""
 
 
 def page_cell(column: Column, row: dict[str, Any]) -> Cell:
     """One cell, with the value that it is sorted by."""
     value = row.get(column.key)
-    numeric = column.kind in ("number", "integer") and not isinstance(value, str | bool)
-    if value is None or (numeric and drawing.finite(value) is None):
+    words, interval = drawing.cell(column, row)
+    if not words:
         return Cell(css="empty")
     if column.key == "data":
-        return Cell(str(value), str(value), is_badge=True)
+        return Cell(words, words, is_badge=True)
     if column.kind == "flag" or isinstance(value, bool):
-        word = "yes" if value else "no"
-        return Cell(word, str(int(bool(value))), f"flag {word}")
-    if numeric:
-        words = f"{round(value):,}" if column.kind == "integer" else drawing.number(value)
-        return Cell(words, repr(float(value)), "number", _interval(column, row))
-    text = str(value)
-    css = "long" if len(text) > 60 else "words" if " " in text and len(text) > 12 else ""
-    return Cell(text, text.lower(), css)
+        return Cell(words, str(int(bool(value))), f"flag {words}")
+    if column.kind in drawing.NUMBERS and not isinstance(value, str):
+        return Cell(words, repr(float(row[column.key])), "number", interval)
+    css = "long" if len(words) > 60 else "words" if " " in words and len(words) > 12 else ""
+    return Cell(words, words.lower(), css)
 
 
 def breakable(text: str) -> Markup:
     """Escaped text in which a long word may break behind an underscore."""
     safe = escape(text)
     return Markup(safe.replace("_", Markup("_<wbr>"))) if len(text) > 14 else safe
-
-
-def _interval(column: Column, row: dict[str, Any]) -> str:
-    low, high = drawing.number(row.get(column.low)), drawing.number(row.get(column.high))
-    return f"{low} to {high}" if low and high else ""

@@ -13,6 +13,7 @@ from torch import Tensor
 from zoo.errors import SpecError
 from zoo.evaluation import calibration as cal
 from zoo.tasks.items import Probabilities
+from zoo.tasks.parts import macro_f1
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -101,19 +102,6 @@ class Adjustment:
         return torch.from_numpy(_softmax(moved / self.temperature)).to(probabilities.dtype)
 
 
-def macro_f1(choice: Codes, target: Codes, classes: int) -> float:
-    """Mean F1 over the classes that are chosen or true in some row, as the metric of the tasks.
-
-    Args:
-        choice: (N,) predicted classes.
-        target: (N,) true classes.
-        classes: K, the number of classes.
-    """
-    right = np.bincount(target[choice == target], minlength=classes)
-    total = np.bincount(choice, minlength=classes) + np.bincount(target, minlength=classes)
-    return float((2 * right[total > 0] / total[total > 0]).mean())
-
-
 def sweep_tau(logs: Floats, target: Codes, log_prior: Floats, taus: Sequence[float] = TAUS) -> float:
     """The tau whose logs (N, K) - tau log_prior (K,) have the highest macro-F1; the smallest of equal ones.
 
@@ -125,7 +113,7 @@ def sweep_tau(logs: Floats, target: Codes, log_prior: Floats, taus: Sequence[flo
     """
     best, found = -1.0, 0.0
     for tau in sorted(taus, key=abs):
-        score = macro_f1((logs - tau * log_prior).argmax(1), target, logs.shape[1])
+        score = macro_f1((logs - tau * log_prior).argmax(1), target)
         if score > best + _EQUAL:
             best, found = score, float(tau)
     return found
@@ -142,8 +130,7 @@ def descend_bias(logs: Floats, target: Codes, biases: Sequence[float] = BIASES) 
         target: (N,) true classes.
         biases: values to try for each class.
     """
-    classes = logs.shape[1]
-    bias = np.zeros(classes)
+    bias = np.zeros(logs.shape[1])
     tried = sorted(biases, key=lambda b: (abs(b), b))
     for _ in range(ROUNDS):
         before = bias.copy()
@@ -151,7 +138,7 @@ def descend_bias(logs: Floats, target: Codes, biases: Sequence[float] = BIASES) 
             best, found = -1.0, bias[k]
             for b in tried:
                 bias[k] = b
-                score = macro_f1((logs + bias).argmax(1), target, classes)
+                score = macro_f1((logs + bias).argmax(1), target)
                 if score > best + _EQUAL:
                     best, found = score, b
             bias[k] = found

@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zoo.results import Figure, Series
+from zoo.results import Column, Figure, Series
+
+NUMBERS = ("number", "integer")
+"""Kinds of column that hold numbers."""
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C", "#B8A800")
 """Okabe and Ito's colours (the yellow darkened, black replaced by grey), which stay apart for the colour-blind and
@@ -63,6 +66,33 @@ def number(value: Any, digits: int = 3) -> str:
     if known and abs(known) < 0.5 * 10**-digits:
         return f"{known:.1e}"
     return f"{known:.{digits}f}"
+
+
+def cell(column: Column, row: Mapping[str, Any]) -> tuple[str, str]:
+    """A cell of a table in words, and its interval; "" where there is none.
+
+    Args:
+        column: of the table.
+        row: of the table: key -> value.
+
+    >>> cell(Column("auc", kind="number", low="from", high="to"), {"auc": 0.81234, "from": 0.7, "to": 0.9})
+    ('0.812', '0.700 to 0.900')
+    >>> cell(Column("ok", kind="flag"), {"ok": False}), cell(Column("n", kind="integer"), {"n": 12345})
+    (('no', ''), ('12,345', ''))
+    """
+    value = row.get(column.key)
+    if value is None:
+        return "", ""
+    if column.kind == "flag" or isinstance(value, bool):
+        return ("yes" if value else "no"), ""
+    if column.kind not in NUMBERS or isinstance(value, str):
+        return str(value), ""
+    if finite(value) is None:
+        return "", ""
+    if column.kind == "integer":
+        return f"{round(value):,}", ""
+    low, high = number(row.get(column.low)), number(row.get(column.high))
+    return number(value), f"{low} to {high}" if low and high else ""
 
 
 def duration(seconds: float) -> str:

@@ -223,7 +223,7 @@ def save_table(table: Table, path: Path) -> None:
             box.set_height(heights[r] / sum(heights))
             weight = "bold" if r == 0 else "normal"
             marked = r > 0 and shown[r - 1].get("data") in ("simulated", "mixed")
-            right = table.columns[c].kind in ("number", "integer")
+            right = table.columns[c].kind in drawing.NUMBERS
             box.set_text_props(weight=weight, style="italic" if marked else "normal", ha="right" if right else "left")
         if left:
             canvas.supxlabel(f"and {left} more rows", fontsize=8, color=drawing.GREY)
@@ -231,14 +231,5 @@ def save_table(table: Table, path: Path) -> None:
 
 
 def _words(column: Column, row: dict[str, Any]) -> str:
-    value = row.get(column.key)
-    if value is None:
-        return ""
-    if column.kind == "flag" or isinstance(value, bool):
-        return "yes" if value else "no"
-    if column.kind == "integer" and drawing.finite(value) is not None:
-        return f"{round(value):,}"
-    if column.kind == "number" and drawing.finite(value) is not None:
-        low, high = drawing.number(row.get(column.low)), drawing.number(row.get(column.high))
-        return drawing.number(value) + (f" ({low} to {high})" if low and high else "")
-    return str(value)
+    words, interval = drawing.cell(column, row)
+    return f"{words} ({interval})" if interval else words

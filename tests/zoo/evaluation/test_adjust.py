@@ -13,9 +13,10 @@ from scipy.special import log_softmax, softmax
 from sklearn.metrics import f1_score
 
 from zoo.errors import SpecError
-from zoo.evaluation.adjust import BIASES, TAUS, Adjustment, descend_bias, macro_f1, sweep_tau
+from zoo.evaluation.adjust import BIASES, TAUS, Adjustment, descend_bias, sweep_tau
 from zoo.evaluation.calibration import fit_temperature
 from zoo.tasks.items import Probabilities
+from zoo.tasks.parts import macro_f1
 
 
 def skewed(n: int, seed: int, k: int = 3) -> tuple[np.ndarray, np.ndarray, list[int]]:
@@ -37,7 +38,7 @@ def fitted(logits: np.ndarray, labels: np.ndarray, counts: list[int], **options:
 def test_macro_f1_is_that_of_scikit_learn(n: int, k: int, seed: int) -> None:
     g = np.random.default_rng(seed)
     choice, target = g.integers(0, k, n), g.integers(0, k, n)
-    assert macro_f1(choice, target, k) == pytest.approx(f1_score(target, choice, average="macro"))
+    assert macro_f1(choice, target) == pytest.approx(f1_score(target, choice, average="macro"))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -71,7 +72,7 @@ def test_no_single_bias_can_be_changed_for_the_better(seed: int) -> None:
     logits, labels, _ = skewed(60, seed)
 
     def score(bias: np.ndarray) -> float:  # compared with scikit-learn above
-        return macro_f1((logits + bias).argmax(1), labels, 3)
+        return macro_f1((logits + bias).argmax(1), labels)
 
     found = descend_bias(logits, labels)
     for k, b in product(range(3), BIASES):
@@ -115,7 +116,7 @@ def test_the_temperature_is_that_of_the_adjusted_probabilities() -> None:
     assert cold.temperature == 1.0
     assert warm.temperature == pytest.approx(fit_temperature(adjusted))
     assert torch.equal(warm.apply(p).argmax(1), cold.apply(p).argmax(1))
-    before, after = (macro_f1(q.argmax(1).numpy(), labels, 3) for q in (p, warm.apply(p)))
+    before, after = (macro_f1(q.argmax(1).numpy(), labels) for q in (p, warm.apply(p)))
     assert after > before
 
 
