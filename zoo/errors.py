@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
 
 
 class ZooError(Exception):
@@ -29,10 +30,16 @@ class DataError(ZooError, ValueError):
 
 
 class MissingExtraError(ZooError, ImportError):
-    """An optional library is not installed."""
+    """An optional library is not installed. Carries the file that needs it, where one does."""
 
-    def __init__(self, library: str, extra: str) -> None:
-        super().__init__(f"this needs the library '{library}': pip install -e '.[{extra}]'")
+    def __init__(self, library: str, extra: str, *, file: object | None = None) -> None:
+        where = f" [file: {file}]" if file is not None else ""
+        super().__init__(f"this needs the library '{library}': pip install -e '.[{extra}]'{where}")
+        self.library, self.extra, self.file = library, extra, file
+
+    def __reduce__(self) -> tuple[partial[MissingExtraError], tuple[str, str]]:
+        """The way to another process, which the one line of an exception's arguments would not be."""
+        return partial(type(self), file=self.file), (self.library, self.extra)
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError:

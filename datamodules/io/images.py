@@ -93,8 +93,10 @@ def decode_image(content: bytes, *, at_least: int = 0, reading: ImageReading = A
 
 def _named(error: Exception, path: Path | None) -> Exception:
     """The error with the name of its file, and with what can be done."""
-    if isinstance(error, MissingExtraError) or (isinstance(error, DataError) and (error.file or path is None)):
+    if isinstance(error, DataError | MissingExtraError) and (error.file or path is None):
         return error
+    if isinstance(error, MissingExtraError):
+        return MissingExtraError(error.library, error.extra, file=path)
     if isinstance(error, DataError):
         return DataError(str(error), file=path)
     said = str(error).replace(str(path), path.name) if path is not None else str(error)

@@ -199,7 +199,7 @@ def _excel(path: Path, sheet: str) -> Any:
             path, sheet_name=None, header=None, dtype=object, keep_default_na=False, na_values=[""]
         )
     except ImportError as error:
-        raise MissingExtraError("openpyxl", "excel") from error
+        raise MissingExtraError("openpyxl", "excel", file=path) from error
     filled = {str(name): frame for name, frame in sheets.items() if frame.notna().any(axis=None)}
     if sheet and sheet not in filled:
         raise DataError(f"the sheet '{sheet}' is not there or empty; sheets: {sorted(filled)}", file=path)

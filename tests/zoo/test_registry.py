@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,11 @@ def test_errors_say_file_and_row_and_can_be_caught_as_one() -> None:
     assert str(MissingExtraError("quadprog", "jd")) == "this needs the library 'quadprog': pip install -e '.[jd]'"
     assert all(issubclass(e, ZooError) for e in (SpecError, DataError, UnknownNameError, MissingExtraError))
     assert issubclass(MissingExtraError, ImportError)
+    missing = MissingExtraError("imagecodecs", "slides", file="a.tif")
+    assert str(missing).endswith("'.[slides]' [file: a.tif]")
+    for each in (missing, error):
+        again = pickle.loads(pickle.dumps(each))  # as from a worker of the loader
+        assert (type(again), str(again), again.file) == (type(each), str(each), each.file)
 
 
 # -- plugins and start -----------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ def _guarded(action: Callable[[], Value], path: Path) -> Value:
     except DataError:
         raise
     except ImportError as error:
-        raise MissingExtraError(error.name or "pymatreader", "eeg") from error
+        raise MissingExtraError(error.name or "pymatreader", "eeg", file=path) from error
     except Exception as error:
         text = str(error).replace(str(path), path.name)
         raise DataError(

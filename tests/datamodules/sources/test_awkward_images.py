@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from PIL import Image
 from datamodules.core.choice import tell_readings
 from datamodules.core.source import SOURCES, Source
 from datamodules.io.frames import ImageReading
+from datamodules.io.images import read_image
 from datamodules.modalities.imaging import ImageProcessor
 from datamodules.sources.table import Table, TableModality
-from zoo.errors import DataError
+from zoo.errors import DataError, MissingExtraError
 from zoo.specs import TableTask
 
 pytest.importorskip("pydicom")
@@ -194,3 +196,15 @@ def test_what_the_file_is(reader: Any, tmp_path: Path) -> None:
         return
     with pytest.raises(DataError, match=r"this is a zip archive.*unpack it"):
         read(reader, tmp_path, archive)
+
+
+def test_a_library_that_a_compression_needs_is_named_with_the_file(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, np.zeros((6, 8), np.float32), compression="deflate")
+    content = bytearray(path.read_bytes())
+    tag = content.index((259).to_bytes(2, "little") + (3).to_bytes(2, "little"))
+    content[tag + 8 : tag + 10] = (34712).to_bytes(2, "little")  # JPEG 2000
+    path.write_bytes(bytes(content))
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(MissingExtraError, match=r"'imagecodecs'.*\.\[slides\].*slide\.tif"):
+        read_image(path)
