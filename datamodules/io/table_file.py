@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import mmap
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ EXPECTED = "csv, tsv or txt, also as .gz, .bz2, .xz, .zst or .zip; parquet, a fi
 _BLOCKS = (2**20, 2**26, 2**30)
 """Bytes of text that are read at once; a row must fit, so that larger blocks follow where one does not."""
 _HEAD = 2**16
+SPREADSHEET_ROWS = 2**20
+"""Rows that a sheet of a spreadsheet can have."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,7 @@ def _excel(path: Path, sheet: str) -> Any:
     import pandas as pd
     import pyarrow as pa
 
+    _check_rows(path)
     try:
         sheets = pd.read_excel(
             path, sheet_name=None, header=None, dtype=object, keep_default_na=False, na_values=[""]
@@ -209,6 +213,27 @@ def _excel(path: Path, sheet: str) -> Any:
     names = ["" if v is None or v != v else str(v) for v in frame.iloc[0]]
     columns = [_cells(frame.iloc[1:, i].tolist()) for i in range(len(names))]
     return pa.Table.from_arrays(columns, names=names)
+
+
+def _check_rows(path: Path) -> None:
+    """Refuse a spreadsheet with a row of a number that no spreadsheet has; all rows before it would be made.
+
+    Raises:
+        DataError: it has one.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if not name.startswith("xl/worksheets/"):
+                continue
+            for found in re.finditer(rb"<row\b[^>]*?\br=\"(\d+)", archive.read(name)):
+                if int(found[1]) > SPREADSHEET_ROWS:
+                    raise DataError(
+                        f"a row in '{name}' has the number {int(found[1])}, but a spreadsheet has at most "
+                        f"{SPREADSHEET_ROWS} rows: the file is damaged; export it again",
+                        file=path,
+                    )
 
 
 def _cells(values: Sequence[Any]) -> Any:

@@ -372,6 +372,19 @@ def sheets(folder: Path) -> Path:
     return path
 
 
+def row_beyond_all(folder: Path) -> Path:
+    """A spreadsheet with a damaged number of a row, before which a reader would make all others."""
+    path = frame_of(".xlsx", lambda: pd.DataFrame({"a": [1, 2]}))(folder)
+    with zipfile.ZipFile(path) as archive:
+        members = {i.filename: archive.read(i) for i in archive.infolist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    members[sheet] = members[sheet].replace(b'<row r="2"', b'<row r="9999999999"')
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
 def with_excel(path: Path) -> dict[str, list[Any]]:
     frame = pd.read_excel(path)
     return {str(n): [None if v is None or v != v else plain_time(v) for v in frame[n]] for n in frame}
@@ -412,6 +425,8 @@ EXCEL = Format(
                 error="the sheet 'three' is not there"),
         Variant("no row", frame_of(".xlsx", lambda: pd.DataFrame({"a": []})), needs="openpyxl",
                 error="the table has no rows"),
+        Variant("a row beyond the last one of a sheet", row_beyond_all, needs="openpyxl",
+                error="a spreadsheet has at most 1048576 rows: the file is damaged"),
         Variant("another file under the name", text("a,b\n", "table.xlsx"), needs="openpyxl",
                 error="the table cannot be read"),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
@@ -174,6 +174,27 @@ class Opened:
         return (self.cut.apply(values) * 1e6).astype(np.float32)
 
 
+def _check_units(raw: Any, path: Path, picks: Sequence[int]) -> None:
+    """Refuse channels that are not known to be voltages.
+
+    Raises:
+        DataError: the file states another unit, or none that MNE knows.
+    """
+    from mne.io.constants import FIFF
+
+    units, kinds = stored_units(raw, path), raw.get_channel_types()
+    for k in picks:
+        name = raw.ch_names[k]
+        if units and units[k].lower() not in EDF_UNITS:
+            raise DataError(f"channel '{name}' is in the unit {units[k]!r}; expected uV, mV or V", file=path)
+        if raw.info["chs"][k]["unit"] != FIFF.FIFF_UNIT_V:
+            raise DataError(
+                f"channel '{name}' is of the kind '{kinds[k]}', in no unit that is known as a voltage; correct its "
+                "unit in the header, or leave it out of 'channels'",
+                file=path,
+            )
+
+
 @SOURCES.register
 class EEGFolder(Source):
     """Read epochs of EEG (C, T) in uV around annotated events, or windows of equal length, from a folder of files.
@@ -321,7 +342,7 @@ class EEGFolder(Source):
         self._open_files = RecentlyUsed(self._open_files.most)
         parts: set[str] = set()
         seen: set[str] = set()
-        frames = []
+        frames, found = [], list[tuple[str, list[str]]]()
         rate, first = 0.0, recordings[0].file
         for recording in recordings:
             path = self.path / recording.file
@@ -337,6 +358,7 @@ class EEGFolder(Source):
                 )
             rate = opened.cut.new_rate
             frames.append(self._rows(recording, opened, seen))
+            found.append((recording.file, self._eeg_of(opened.raw)))
         unheard = [d for d in self.events or {} if d not in seen]
         if unheard:
             raise DataError(
@@ -344,8 +366,30 @@ class EEGFolder(Source):
                 file=self.path,
             )
         table = pd.concat(frames, ignore_index=True)
+        self.remarks = self._remarks(found, {str(frame["file"].iloc[0]) for frame in frames if len(frame)})
         self._describe(rate, table)
         return table
+
+    def _remarks(self, found: Sequence[tuple[str, list[str]]], used: Collection[str]) -> list[str]:
+        """Say which EEG channels are not read, since the first recording lacks them, and which files gave nothing.
+
+        Args:
+            found: each recording with its EEG channels.
+            used: recordings that gave an epoch.
+        """
+        told = []
+        first, taken = found[0][0], {self._key(name) for name in self._features}
+        further = {name: file for file, names in found for name in names if self._key(name) not in taken}
+        if further and not self.channels:
+            holders = sum(any(name in further for name in names) for _, names in found)
+            told.append(
+                f"{len(further)} EEG channels of {holders} recordings are left out, since '{first}' has none of that "
+                f"name: {', '.join(list(further)[:8])}; see 'channels' and 'rename'"
+            )
+        empty = [file for file, _ in found if file not in used]
+        if empty:
+            told.append(f"{len(empty)} of {len(found)} recordings gave no epoch, such as '{empty[0]}'")
+        return told
 
     def _describe(self, rate: float, table: pd.DataFrame) -> None:
         """Complete the card and the names of groups from what was found."""
@@ -441,12 +485,7 @@ class EEGFolder(Source):
                 other = [n for n, s in zip(raw.ch_names, samples, strict=True) if s not in wanted]
                 raw = open_recording(path, exclude=other)
                 picks, references = self._picks(raw, path)
-        units = stored_units(raw, path)
-        for k in (*picks, *references):
-            if units and units[k].lower() not in EDF_UNITS:
-                raise DataError(
-                    f"channel '{raw.ch_names[k]}' is in the unit {units[k]!r}; expected uV, mV or V", file=path
-                )
+        _check_units(raw, path, (*picks, *references))
         rate = float(raw.info["sfreq"])
         cut = Cut.make(rate, self.sampling_rate, self.tmin, self.tmax, self.band_hz, self.baseline, path)
         if cut.size < 1:
@@ -465,10 +504,7 @@ class EEGFolder(Source):
                 twice.add(key)
             where.setdefault(key, position)
         if not self._features:
-            kinds = raw.get_channel_types()
-            self._features = tuple(
-                self._renamed(n) for n, kind in zip(raw.ch_names, kinds, strict=True) if kind == "eeg"
-            )
+            self._features = tuple(self._eeg_of(raw))
             if not self._features:
                 raise DataError(f"no channel is of type EEG; name the channels. There are {raw.ch_names}", file=path)
         if self.montage:
@@ -483,6 +519,12 @@ class EEGFolder(Source):
             if self._key(name) in twice:
                 raise DataError(f"'{name}' names two channels; give 'rename' for one of {raw.ch_names}", file=path)
         return tuple(where[self._key(n)] for n in self._features), tuple(where[self._key(n)] for n in extra)
+
+    def _eeg_of(self, raw: Any) -> list[str]:
+        """Names of the channels of a recording that are of type EEG."""
+        return [
+            self._renamed(n) for n, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "eeg"
+        ]
 
     def _renamed(self, name: str) -> str:
         """Name of a channel of a file, or what ``rename`` makes of it."""

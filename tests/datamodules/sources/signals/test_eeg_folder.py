@@ -318,6 +318,25 @@ def test_channels(root: Path) -> None:
         opened(root, montage="standart")
 
 
+def test_channels_and_recordings_that_give_nothing_are_named(tmp_path: Path) -> None:
+    """The first recording lacks Cz, as one whose unit is misspelled does, and one has no event."""
+    folder, signals = tmp_path / "eeg_folder", generator["recording"](0)[:3]
+    events = [(2.0, 1.0, "a"), (8.0, 1.0, "b")]
+    for name in ("s1", "s2", "s3"):
+        save(folder / name, "vhdr", events if name != "s3" else [], signals)
+    assert opened(tmp_path).remarks == ["1 of 3 recordings gave no epoch, such as 's3/a.vhdr'"]
+    header = folder / "s1" / "a.vhdr"
+    header.write_text(header.read_text().replace("Cz,,0.1,uV", "Cz,,0.1,XV"))
+    source = opened(tmp_path)
+    assert source.card.modalities[0].features == ("C3", "C4")
+    assert source.remarks[0] == (
+        "1 EEG channels of 2 recordings are left out, since 's1/a.vhdr' has none of that name: Cz; "
+        "see 'channels' and 'rename'"
+    )
+    with pytest.raises(DataError, match=r"channel 'Cz' is of the kind 'misc', in no unit that is known.*s1/a\.vhdr"):
+        opened(tmp_path, channels=("C3", "Cz", "C4"))
+
+
 def test_rates_and_units(tmp_path: Path) -> None:
     signals, events = generator["recording"](0)[:3], [(2.0, 1.0, "a"), (8.0, 1.0, "b")]
     path = tmp_path / "eeg_folder" / "s1" / "a.edf"
