@@ -146,6 +146,11 @@ class Opened:
 def check_units(raw: Any, path: Path, picks: Sequence[int]) -> None:
     """Refuse channels that are not known to be voltages.
 
+    Args:
+        raw: the recording, as MNE opened it.
+        path: its file, for errors.
+        picks: positions of the channels.
+
     Raises:
         DataError: the file states another unit, or none that MNE knows.
     """
