@@ -92,6 +92,18 @@ def one_page_for_many(folder: Path) -> Path:
     return folder / "a.tif"
 
 
+def circle(folder: Path) -> Path:
+    """Two pages of which the second names the first as the one behind it."""
+    path = tiff(STACK[:2], photometric="minisblack")(folder)
+    with tifffile.TiffFile(path) as file:
+        first, second = (page.offset for page in file.pages)
+        tags = len(file.pages[1].tags)
+    content = bytearray(path.read_bytes())
+    content[second + 2 + 12 * tags : second + 6 + 12 * tags] = first.to_bytes(4, "little")
+    path.write_bytes(bytes(content))
+    return path
+
+
 def ours(path: Path, **reading: Any) -> npt.NDArray[Any]:
     return read_image(path, reading=ImageReading(**reading))
 
@@ -201,6 +213,7 @@ TIFF = Format(
         ),
         Variant("five pages, the seventh", tiff(STACK, photometric="minisblack"), ours=taking(frame=6),
                 error="no frame 6"),
+        Variant("pages that name each other as the next", circle, error="name each other in a circle"),
         Variant("a thumbnail and a mask beside the page", pages, reference=lambda p: with_tifffile(p, key=0)),
         Variant(
             "a stack of ImageJ with channels",

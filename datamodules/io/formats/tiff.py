@@ -7,6 +7,7 @@ palette is applied, extra samples such as transparency are dropped, and the orie
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -48,6 +49,7 @@ def read_tiff(handle: BinaryIO, size: int, reading: ImageReading) -> npt.NDArray
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it warns of is raised below, or does not matter
     with tifffile.TiffFile(handle) as file:
+        _check_chain(file, handle)
         pages, lengths = _pages(file, reading)
         taken = choose_frames(lengths, reading, "pages")
         first = pages[taken[0]] if taken[0] < len(pages) else pages[0]
@@ -57,6 +59,25 @@ def read_tiff(handle: BinaryIO, size: int, reading: ImageReading) -> npt.NDArray
         volume = _level(file, reading).asarray()  # one page that stands for many, as ImageJ writes them
         flat = volume.reshape(-1, *volume.shape[len(lengths) :])
         return join_frames([_finished(flat[k], pages[0]) for k in taken], "pages")
+
+
+def _check_chain(file: Any, handle: BinaryIO) -> None:
+    """Refuse pages of which a later one names an earlier one as the next: they would be read without end."""
+    layout = file.tiff
+    width, count = struct.calcsize(layout.offsetformat), struct.calcsize(layout.tagnoformat)
+    seen = set[int]()
+    handle.seek(8 if layout.is_bigtiff else 4)  # where the place of the first page stands
+    raw = handle.read(width)
+    while len(raw) == width and (at := struct.unpack(layout.offsetformat, raw)[0]):
+        if at in seen:
+            raise DataError("its pages name each other in a circle: the file is damaged; copy it again")
+        seen.add(at)
+        handle.seek(at)
+        tags = handle.read(count)
+        if len(tags) < count:
+            return
+        handle.seek(at + count + struct.unpack(layout.tagnoformat, tags)[0] * layout.tagsize)
+        raw = handle.read(width)
 
 
 def _pages(file: Any, reading: ImageReading) -> tuple[Sequence[Any], list[int]]:
