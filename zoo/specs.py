@@ -93,6 +93,19 @@ class ModalityKind:
         return cell.numbers()
 
     @classmethod
+    def completed(cls, raw: RawModality, cell: Cell) -> RawModality:
+        """What is known of a modality of a user's table once its first file is looked at. Here: nothing more.
+
+        Args:
+            raw: what the user says of it.
+            cell: the first one that is known.
+
+        Raises:
+            DataError: the file says of itself what cannot be.
+        """
+        return raw
+
+    @classmethod
     def fingerprint(cls, value: Any) -> bytes:
         """Return 16 bytes that raw values of equal content share."""
         if isinstance(value, str):

@@ -28,6 +28,22 @@ class Shown:
     picture: Picture | None = None
 
 
+class Form(Protocol):
+    """What is known of the values of a modality before they are read: of RawModality, what files can say too."""
+
+    @property
+    def unit(self) -> str:
+        """Physical unit; "" where it is not known."""
+
+    @property
+    def sampling_rate(self) -> float:
+        """In Hz; 0 where it is not known."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of channels; () where they are not known."""
+
+
 class Cell(Protocol):
     """The cell of a user's table that a value is read from, or the cells where several columns make one value."""
 
@@ -38,6 +54,10 @@ class Cell(Protocol):
     @property
     def file(self) -> Path | None:
         """The file that the first cell names; None where the cell holds the value itself."""
+
+    @property
+    def form(self) -> Form | None:
+        """What is known of the modality; None for a label."""
 
     def row(self) -> Mapping[str, float | str | None]:
         """Column -> number, word or None where unknown."""

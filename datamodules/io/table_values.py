@@ -17,6 +17,7 @@ from datamodules.io.frames import ImageArray
 from datamodules.io.images import read_file
 from datamodules.io.unknown import text_of
 from zoo.errors import DataError, SpecError
+from zoo.specs import RawModality
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class TableCell:
         path: "" where the cell holds the value itself, else the path of its file, with "{}" for the cell.
         listed: whether the columns were listed one by one; then each holds one number or word of the value.
         load: reads an image, from its file or from its bytes, as its processor asks for.
+        form: what is known of the modality; None for a label.
     """
 
     values: Mapping[str, Any]
@@ -36,6 +38,7 @@ class TableCell:
     path: str = ""
     listed: bool = False
     load: Callable[[Path | bytes], ImageArray] = read_file
+    form: RawModality | None = None
 
     @property
     def value(self) -> Any:
@@ -107,13 +110,13 @@ class TableCell:
             DataError: a column is empty, a value is not finite, or see ``array``.
         """
         if not self.listed:
-            return _finite(self.array(), self.file)
+            return finite(self.array(), self.file)
         missing = [c for c, v in self.values.items() if v is None]
         if missing:
             raise DataError(
                 f"{len(missing)} columns are empty, the first is '{missing[0]}'; fill them in, or drop them"
             )
-        return _finite(_numbers(list(self.values.values())))
+        return finite(_numbers(list(self.values.values())))
 
 
 def _scalar(value: Any) -> float | str | None:
@@ -141,8 +144,16 @@ def _array(file: Path) -> npt.NDArray[Any]:
         raise DataError(f"the array cannot be read ({type(error).__name__}: {error})", file=file) from error
 
 
-def _finite(array: npt.NDArray[Any], file: Path | None = None) -> npt.NDArray[Any]:
-    """Return the array if all of it is finite."""
+def finite(array: npt.NDArray[Any], file: Path | None = None) -> npt.NDArray[Any]:
+    """Return the array if all of it is finite.
+
+    Args:
+        array: of any shape.
+        file: that it was read from, for errors.
+
+    Raises:
+        DataError: a value is not; counts all that are not.
+    """
     if not np.isfinite(array).all():
         raise DataError(
             f"{int((~np.isfinite(array)).sum())} of the {array.size} values are not finite; mend them, or leave the "

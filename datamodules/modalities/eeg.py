@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -14,11 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from datamodules.core.processor import PROCESSORS, Processor
+from datamodules.io.formats.wfdb_records import header_of, read_header, read_record
+from datamodules.io.table_values import finite
 from datamodules.modalities.drawing import draw_signal
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
 from zoo.specs import RawModality
-from zoo.values import Shown
+from zoo.values import Cell, Shown
 
 FEATURE_STEPS = 64
 """Parts of time that signals are averaged over for methods without a network."""
@@ -28,12 +30,39 @@ FILTER_ORDER = 4
 
 @MODALITIES.register_as("signal")
 class Signal(ModalityKind):
-    """Signals of shape (C, T); raw: numpy float32 (C, T) in the unit of the modality."""
+    """Signals of shape (C, T); raw: numpy float32 (C, T) in the unit of the modality.
+
+    A cell of a table holds the numbers, or names a .npy file or a WFDB record (.hea with .dat).
+    """
 
     rank = 2
     encoder = "LSTMEncoder"
     processor = "SignalProcessor"
     transforms = ("braindecode",)
+
+    @classmethod
+    def completed(cls, raw: RawModality, cell: Cell) -> RawModality:
+        """Take the unit, the rate and the channels that are not told from the header of a WFDB record."""
+        header = header_of(cell.file) if cell.file is not None else None
+        if header is None:
+            return raw
+        found = read_header(header)
+        return replace(
+            raw,
+            unit=raw.unit or found.unit,
+            sampling_rate=raw.sampling_rate or found.rate,
+            features=raw.features or found.names,
+        )
+
+    @classmethod
+    def read(cls, cell: Cell) -> Any:
+        """Read numbers, or the channels of a WFDB record by their names, in the unit of the modality."""
+        header = header_of(cell.file) if cell.file is not None else None
+        if header is None:
+            return cell.numbers()
+        told = cell.form or RawModality("", "signal")
+        values = read_record(header, unit=told.unit, channels=told.features, rate=told.sampling_rate)
+        return finite(values, header)
 
     @classmethod
     def show(cls, raw: RawModality, value: Any, side: int) -> Shown:

@@ -192,7 +192,11 @@ def by_cards(
     return CellReader(
         modalities={
             m.name: TableModality(
-                m.kind, columns=tuple(columns.get(m.name, ())), unit=m.unit, sampling_rate=m.sampling_rate
+                m.kind,
+                columns=tuple(columns.get(m.name, ())),
+                unit=m.unit,
+                sampling_rate=m.sampling_rate,
+                channels=m.features if m.sampling_rate else (),
             )
             for m in modalities
         },

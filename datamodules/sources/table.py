@@ -38,6 +38,8 @@ class TableModality:
             cell is the path itself.
         unit: of the values, such as "HU", "uV", "counts".
         sampling_rate: in Hz, of kinds that have one, such as signals.
+        channels: names of the channels of signals, in the order wanted. Where they, the unit or the rate are left
+            out, files that state them, such as WFDB records, are read as the first of them is.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class TableModality:
     path: str = ""
     unit: str = ""
     sampling_rate: float = 0.0
+    channels: tuple[str, ...] = ()
     kinds: ClassVar[Registry[ModalityKind]] = MODALITIES
 
 
@@ -174,7 +177,20 @@ class Table(Source):
         spared = {*self.columns.values(), *labels}
         self.modalities = {n: replace(m, columns=rows.columns(m.columns, spared)) for n, m in self.modalities.items()}
         table.require([*labels, *(c for n in self.modalities for c in self._columns_of(n))])
+        self.modalities = {n: self._completed(n, m) for n, m in self.modalities.items()}
         self._names = {g: tuple(table.distinct(g)) for g in self.groups}
+
+    def _completed(self, name: str, told: TableModality) -> TableModality:
+        """Ask the first file of a modality for what the user does not say of it."""
+        if not told.path or told.columns:
+            return told
+        column, rows = told.column or name, self.rows
+        first = next((v for k in range(len(rows.table)) if (v := rows.value(column, k)) is not None), None)
+        if first is None:
+            return told
+        cell = TableCell({column: first}, self.path, told.path)
+        raw = MODALITIES.get(told.kind).completed(_raw_modality(name, told), cell)
+        return replace(told, unit=raw.unit, sampling_rate=raw.sampling_rate, channels=raw.features)
 
     @property
     def rows(self) -> TypedTable:
@@ -380,7 +396,8 @@ class Table(Source):
         """
         modality = self.modalities[name]
         try:
-            cell = TableCell(cells, self.path, path, bool(modality.columns), partial(self.image, name))
+            form = _raw_modality(name, modality)
+            cell = TableCell(cells, self.path, path, bool(modality.columns), partial(self.image, name), form)
             return MODALITIES.get(modality.kind).read(cell)
         except DataError as error:
             if error.file is not None:
@@ -427,7 +444,7 @@ class _Cells:
 
 
 def _raw_modality(name: str, told: TableModality) -> RawModality:
-    return RawModality(name, told.kind, told.unit, told.sampling_rate, tuple(told.columns))
+    return RawModality(name, told.kind, told.unit, told.sampling_rate, tuple(told.columns or told.channels))
 
 
 def _raw_task(name: str, told: TableTask) -> RawTask:
