@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from zoo.contract import FUSED, MODALITIES, TASKS, Batch, ModalitySpec, Output, TaskSpec, Tokens, by_name
-from zoo.data import GivesExamples, GivesInputs
 from zoo.encoders.base import Encoder
 from zoo.encoders.choice import make_encoders, sharing_groups
 from zoo.errors import SpecError, unknown_name
@@ -22,7 +21,10 @@ from zoo.fusion.base import Fusion
 from zoo.fusion.concat import ConcatFusion
 from zoo.models.base import MODELS
 from zoo.models.multitask.combine import combine_streams
+from zoo.models.multitask.join_graph import JoinGraph
+from zoo.models.multitask.modality_dropout import drop_modalities
 from zoo.models.multitask.options import HeadFactory, HeadOptions, OptimisationOptions, TrainingOptions
+from zoo.models.multitask.training_rows import give_examples, give_inputs
 from zoo.tasks.base import Head, TaskKind, task_kind
 from zoo.training.collector import Evaluation
 from zoo.training.loss_table import LossTable, world_size
@@ -32,23 +34,6 @@ from zoo.training.optim import is_prefix, make_optimizer, make_schedule
 from zoo.training.refinement import still
 from zoo.weighting.base import Weighting
 from zoo.weighting.fixed import FixedWeighting
-
-
-class _Touch(torch.autograd.Function):
-    """Pass a loss on, and give every parameter an edge in the graph at no cost.
-
-    DDP waits for each parameter of each rank. An encoder without rows has no edge of its own; here it gets
-    one whose gradient is undefined, which DDP counts as zero.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, loss: Tensor, *parameters: Tensor) -> Tensor:
-        ctx.count = len(parameters)
-        return loss.clone()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        return (grad, *([None] * ctx.count))
 
 
 def _is_code(value: Any) -> bool:
@@ -306,42 +291,10 @@ class MultitaskModule(L.LightningModule):
             return
         trainer: Any = self.trainer
         fit_losses(trainer.datamodule, self.class_losses, self.refined_losses)
-        self._show_examples(trainer.datamodule)
-        self._show_inputs(trainer.datamodule)
+        give_examples(trainer.datamodule, self.tasks, self.heads)
+        give_inputs(trainer.datamodule, self.encoders, {m: self._group.get(m, m) for m in self.modalities})
         if self.refinement is not None:
             self.refinement.first_epoch(trainer)
-
-    def _show_examples(self, datamodule: object) -> None:
-        """Give the training rows to the heads that look rows up in them."""
-        for t, task in self.tasks.items():
-            heads: Any = [h for h in cast(nn.ModuleDict, self.heads[t]).values() if cast(Any, h).examples]
-            if not heads:
-                continue
-            if not isinstance(datamodule, GivesExamples):
-                raise SpecError(
-                    f"the head {type(heads[0]).__name__} of task '{t}' looks training rows up, but the trainer got "
-                    "no data module that gives examples; pass trainer.fit(module, datamodule=...) one of the zoo, or "
-                    "take another head under model.heads.by_task"
-                )
-            rows = datamodule.examples(t, task.reads)
-            for head in heads:
-                head.remember(*rows)
-
-    def _show_inputs(self, datamodule: object) -> None:
-        """Give training rows to the encoders that learn from them before the first step."""
-        for name, part in self.encoders.items():
-            encoder = cast(Encoder, part)
-            if not encoder.learns:
-                continue
-            if not isinstance(datamodule, GivesInputs):
-                raise SpecError(
-                    f"{type(encoder).__name__} learns from training rows of '{name}' before the first step, but the "
-                    "trainer got no data module that gives them; pass trainer.fit(module, datamodule=...) one of the "
-                    "zoo, or take another encoder under model.encoders"
-                )
-            readers = [m for m in self.modalities if self._group.get(m, m) == name]
-            rows = torch.cat([datamodule.training_inputs(m) for m in readers])
-            encoder.learn(rows.to(next(encoder.parameters()).device))
 
     @property
     def refining(self) -> bool:
@@ -370,24 +323,11 @@ class MultitaskModule(L.LightningModule):
                 "give it use_buffers: false"
             )
 
-    def _drop_modalities(self, batch: Batch) -> Batch:
-        """Hide present modalities at random in training; a row that would lose all keeps one of them, any alike."""
-        names = list(batch.present)
-        reads = {t.reads for t in self.tasks.values()}
-        present = torch.stack([batch.present[m] for m in names])
-        chance = torch.tensor([0.0 if m in reads else self.modality_dropout for m in names], device=present.device)
-        drawn = torch.rand(present.shape, device=present.device)
-        kept = present & (drawn >= chance.unsqueeze(1))
-        spared = drawn.masked_fill(~present, -1.0).argmax(0)
-        kept[spared, torch.arange(len(batch), device=present.device)] |= present.any(0) & ~kept.any(0)
-        keep = dict(zip(names, kept, strict=True))
-        inputs = {m: x[keep[m][batch.present[m]]] for m, x in batch.inputs.items()}
-        return replace(batch, inputs=inputs, present=keep)
-
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step: the weighted loss of a batch."""
         if self.modality_dropout > 0:
-            batch = self._drop_modalities(batch)
+            read = {task.reads for task in self.tasks.values()}
+            batch = drop_modalities(batch, self.modality_dropout, keep=read)
         refining = self.refining
         if self.mixing is not None and (not refining or (self.refinement is not None and self.refinement.mixing)):
             batch = self.mixing(batch, self.tasks, self.modalities)
@@ -401,7 +341,7 @@ class MultitaskModule(L.LightningModule):
                 loss = loss + self._combination_loss(output, batch)
         self.losses.add_total(loss)
         if world_size() > 1 or not loss.requires_grad:  # no cell of this batch has rows
-            loss = _Touch.apply(loss, *(p for p in self.parameters() if p.requires_grad))
+            loss = JoinGraph.apply(loss, *(p for p in self.parameters() if p.requires_grad))
         self._log_losses(len(batch))
         return loss
 
