@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from datamodules.audit.opening import Entry, own_splits
 from datamodules.audit.reading import Reading
 from datamodules.core.source import Source
 from datamodules.core.splits import FRACTIONS, SPLITS
-from datamodules.io.frames import ImageReading
+from datamodules.io.frames import ImageReading, frames_told
 from zoo.contract import MODALITIES, TASKS, Sample
 from zoo.errors import ZooError
-from zoo.specs import RawTask
+from zoo.specs import RawModality, RawTask
 
 Progress = Callable[[Iterable[int], str], Iterable[int]]
 NAMED = 5
@@ -57,6 +57,7 @@ def check_all(
     seed: int = 0,
     folds: int = 0,
     grouping: str = "",
+    frames: Mapping[str, Any] | None = None,
     progress: Progress = _silent,
 ) -> Report:
     """Check several sources, and compare them with each other.
@@ -70,11 +71,12 @@ def check_all(
         seed: of the zoo's own split.
         folds: of the zoo's own split of joined sources.
         grouping: of the zoo's own split of joined sources; see ``own_splits``.
+        frames: name or kind of a modality -> the frame that is taken of files of several.
         progress: wraps the rows while they are read.
     """
     own = _joint(entries, root, fractions, seed, folds, grouping) if joint else [None] * len(entries)
     done = [
-        check(e, root, own=o, limit=limit, fractions=fractions, seed=seed, progress=progress)
+        check(e, root, own=o, limit=limit, fractions=fractions, seed=seed, frames=frames, progress=progress)
         for e, o in zip(entries, own, strict=True)
     ]
     seen: Counter[str] = Counter()
@@ -111,6 +113,7 @@ def check(
     limit: int = 0,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
+    frames: Mapping[str, Any] | None = None,
     progress: Progress = _silent,
 ) -> Checked:
     """Check one source.
@@ -122,6 +125,7 @@ def check(
         limit: see ``check_all``.
         fractions: see ``check_all``.
         seed: see ``check_all``.
+        frames: see ``check_all``.
         progress: see ``check_all``.
     """
     began = time.monotonic()
@@ -141,7 +145,7 @@ def check(
     report.skipped, report.remarks = {k: v for k, v in source.skipped.items() if v}, list(source.remarks)
     report.rows = len(source)
     source.readings = {
-        m.name: ImageReading(frame="middle", unit=m.unit)  # of several frames, which fit asks to choose from, one
+        m.name: ImageReading(frame=_frame(m, frames or {}, "middle"), unit=m.unit)  # a choice that fit asks for
         for m in source.card.modalities
         if MODALITIES.get(m.kind).pixels
     }
@@ -152,17 +156,24 @@ def check(
     _read(source, rows.tolist(), reading, report, progress)
     reading.complete = len(rows) == len(source)
     _count(reading, report)
+    reading.chosen = {m.name for m in source.card.modalities if _frame(m, frames or {}, None) is not None}
     report.findings = judge(reading)
     _show_pairs(source, reading, report)
     report.seconds = round(time.monotonic() - began, 2)
     return Checked(report, reading, source)
 
 
+def _frame(modality: RawModality, frames: Mapping[str, Any], otherwise: str | None) -> Any:
+    """The frame that is taken of a modality's files, or another where nothing says it."""
+    return frames.get(modality.name, frames.get(modality.kind, otherwise))
+
+
 def _read(source: Source, rows: Sequence[int], reading: Reading, report: SourceReport, progress: Progress) -> None:
     shown: Counter[str] = Counter()
     for row in progress(rows, f"reading {source.name}"):
         try:
-            sample = source.read(row)
+            with frames_told(reading.hear):
+                sample = source.read(row)
             reading.add(row, sample)
         except Exception as error:  # an audit names what fails, and goes on
             report.unreadable += 1

@@ -10,6 +10,25 @@ from datamodules.audit.examples import Example
 
 Level = Literal["leak", "note"]
 NOT_HANDLED = "no"
+KINDS = {
+    "group": "rows of one group in two splits",
+    "subject": "rows of one subject in two splits",
+    "identical": "rows of equal content",
+    "near-identical": "pictures that differ in little",
+    "copy by name": "files that are called copies of others, in two splits",
+    "study by name": "files of one study or patient by their names, in two splits",
+    "overlap": "sequences that share a stretch of letters",
+    "reverse complement": "the other strand of a DNA",
+    "label in input": "a column of a table that tells the label",
+    "label words": "a text, or the header of a file, that holds the name of its class",
+    "shortcut": "format, size, compression, device, header or burnt-in letters of files that tell the label",
+    "frames": "files of several frames, of which a fit has to be told which one to take",
+    "empty class": "a class that a split lacks",
+    "missing": "what a split, a task or a modality lacks",
+    "elsewhere": "content that another data set holds too",
+    "search": "a search that was not complete",
+}
+"""Kind of finding -> what it is."""
 
 
 @dataclass(frozen=True)
@@ -17,14 +36,14 @@ class Finding:
     """One thing that was found.
 
     Attributes:
-        kind: "identical", "near-identical", "overlap", "group", "subject", "label in input", "reverse complement",
-            "class name in text", "empty class", "missing", "elsewhere" or "search".
+        kind: one of KINDS.
         level: "leak" where something of the test data, or the label, is given away; else "note".
         what: the modality, column or class it is about.
         message: the finding in words, with its numbers.
         handled: what the zoo's own reading does about it: "grouped", "dropped", "no", or "" where nothing is needed.
         numbers: the numbers of the message, by name.
         pairs: ids of some of the rows, two by two.
+        remedy: the option of a configuration that closes it, in words; "" where there is none.
     """
 
     kind: str
@@ -34,6 +53,7 @@ class Finding:
     handled: str = ""
     numbers: dict[str, float] = field(default_factory=dict)
     pairs: tuple[tuple[str, str], ...] = ()
+    remedy: str = ""
 
     @property
     def open(self) -> bool:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from datamodules.audit.findings import Finding, Level, some
-from datamodules.audit.leaks import ACCURACY, Judged, by_chance, column_accuracy, number_correlation
+from datamodules.audit.labels import about_labels
+from datamodules.audit.leaks import Judged, by_chance
+from datamodules.audit.names import Files, classes_of, find_copies, find_studies
 from datamodules.audit.reading import Reading
-from datamodules.audit.shortcuts import find_shortcuts
 from datamodules.core.duplicates import near_pairs
 from datamodules.core.fingerprints import Prints
 from datamodules.core.notices import empty_splits, label_notices, repeated_features
@@ -20,20 +20,20 @@ from datamodules.core.similarity import rare
 from datamodules.core.splits import FRACTIONS, SPLITS, connect
 from zoo.contract import MODALITIES, TASKS
 
-SHARED_NUMBER = 0.999
-"""A column of numbers that correlates more than this with a regression target holds it."""
+TOGETHER = "data.split.group_duplicates: true keeps them together"
+"""Remedy of copies."""
 
 
 def judge(reading: Reading) -> list[Finding]:
     """Return all findings about one source: leaks first."""
     findings = [*_members(reading, "group"), *_members(reading, "subject")]
     for modality, prints in reading.prints.items():
-        findings += _identical(reading, modality, prints)
+        findings += copies_in(reading, modality, prints)
         if prints.pictured:
             findings += _near(reading, modality, prints)
         if prints.twins:
             findings += _twins(reading, modality, prints)
-    findings += [*_overlaps(reading), *_columns(reading), *_words(reading), *find_shortcuts(reading)]
+    findings += [*_overlaps(reading), *files_by_name(reading), *about_labels(reading), *_frames(reading)]
     findings += [*_empty_classes(reading), *_lacking(reading)] if reading.complete else []
     return sorted(findings, key=lambda f: f.level != "leak")
 
@@ -103,7 +103,14 @@ def _level(reading: Reading, modality: str, judged: Judged) -> tuple[Level, str]
     return ("leak" if judged.leaks else "note"), ""
 
 
-def _identical(reading: Reading, modality: str, prints: Prints) -> list[Finding]:
+def copies_in(reading: Reading, modality: str, prints: Prints) -> list[Finding]:
+    """Find rows of equal content.
+
+    Args:
+        reading: the rows.
+        modality: whose contents are compared.
+        prints: its fingerprints.
+    """
     judged = Judged()
     chance = _chance_rows(reading, modality)
     ignored = 0
@@ -124,7 +131,8 @@ def _identical(reading: Reading, modality: str, prints: Prints) -> list[Finding]
     message += f"; {ignored} repeats of common values are not counted" if ignored else ""
     message += f" ({why})" if why else ""
     handled = judged.handled if level == "leak" or not why else ""
-    return [Finding("identical", level, modality, message, handled, _numbers(judged), judged.pairs())]
+    remedy = TOGETHER if level == "leak" else ""
+    return [Finding("identical", level, modality, message, handled, _numbers(judged), judged.pairs(), remedy)]
 
 
 def _chance_rows(reading: Reading, modality: str) -> set[int]:
@@ -167,7 +175,8 @@ def _pair_finding(
     words = words if kind == "near-identical" else f"pairs of samples of which one is the other's {kind}"
     message = f"{words}: {judged.sets}; of these {_say(judged)}"
     handled = judged.handled if kind == "near-identical" else ""
-    return [Finding(kind, level, modality, message, handled, _numbers(judged), judged.pairs())]
+    remedy = TOGETHER if judged.leaks else ""
+    return [Finding(kind, level, modality, message, handled, _numbers(judged), judged.pairs(), remedy)]
 
 
 def _own(reading: Reading, row: int) -> str:
@@ -200,67 +209,40 @@ def _overlaps(reading: Reading) -> list[Finding]:
                 f"{judged.rows} of {len(rows)} different sequences share a stretch of letters with another "
                 f"({judged.sets} groups); of these {_say(judged)}"
             )
-            handled = judged.handled
-            handled += "; data.split.group_by: similarity keeps them together" if judged.leaks else ""
             level: Level = "leak" if judged.leaks else "note"
-            found.append(Finding("overlap", level, modality, message, handled, _numbers(judged), judged.pairs()))
+            remedy = "data.split.group_by: similarity keeps them together" if judged.leaks else ""
+            found.append(
+                Finding("overlap", level, modality, message, judged.handled, _numbers(judged), judged.pairs(), remedy)
+            )
     return found
 
 
-# -- labels in inputs ----------------------------------------------------------------------------------------------
+# -- names and frames of files -------------------------------------------------------------------------------------
 
 
-def _columns(reading: Reading) -> list[Finding]:
-    """Find tabular columns that tell the label."""
-    index = reading.source.index
-    groups = index["group"].astype(str).where(index["group"] != "", index["id"].astype(str)).tolist()
+def files_by_name(reading: Reading) -> list[Finding]:
+    """Find copies and studies by the names of files."""
+    classes = {name: classes_of(task, reading.labels[name]) for name, task in reading.tasks.items()}
+    contents = [dict(zip(p.rows, p.contents, strict=True)) for p in reading.prints.values()]
+    files = Files(reading.file_names, reading.ids, reading.parts, reading.own, reading.small_pictures(), contents)
+    return [*find_copies(files), *find_studies(files, reading.tasks, classes)]
+
+
+def _frames(reading: Reading) -> list[Finding]:
+    """Find files of several frames, of which a fit has to be told which one to take."""
     found = []
-    for modality, (rows, columns) in reading.tables.items():
-        place = {row: k for k, row in enumerate(rows)}
-        for task in reading.tasks:
-            if not reading.informs(task, modality):
-                continue
-            labelled = [(place[row], row, label) for row, label in reading.labels[task] if row in place]
-            for target, taken in _targets(reading.tasks[task].kind, labelled).items():
-                where = [k for k, _, _ in taken]
-                names = [groups[row] for _, row, _ in taken]
-                said = [label for _, _, label in taken]
-                for column, cells in columns.items():
-                    values = [cells[k] for k in where]
-                    found += _column(f"{modality}.{column}", f"{task}{target}", values, said, names)
-    return found
-
-
-def _targets(kind: str, labelled: list[tuple[int, int, Any]]) -> dict[str, list[tuple[int, int, Any]]]:
-    """Name of each thing to be predicted ("" for the task itself) -> (place, row, label)."""
-    split: dict[str, list[tuple[int, int, Any]]] = {}
-    for place, row, label in labelled:
-        for name, value in TASKS.get(kind).label_targets(label).items():
-            split.setdefault(f" '{name}'" if name else "", []).append((place, row, value))
-    return split
-
-
-def _column(column: str, task: str, values: list[Any], labels: list[Any], groups: list[str]) -> list[Finding]:
-    if labels and isinstance(labels[0], float):
-        shared = number_correlation(values, labels)
-        if shared <= SHARED_NUMBER:
-            return []
-        message = f"the column correlates with {task} by {shared:.4f}"
-        return [Finding("label in input", "leak", column, message, "no: the column is an input", {"r": shared})]
-    accuracy, how = column_accuracy(values, labels, groups)
-    if accuracy <= ACCURACY:
-        return []
-    message = f"the column alone tells {task} {how}: accuracy {accuracy:.3f} on rows that were held out"
-    return [Finding("label in input", "leak", column, message, "no: the column is an input", {"accuracy": accuracy})]
-
-
-def _words(reading: Reading) -> list[Finding]:
-    found = []
-    for (task, modality), named in reading.named.items():
-        total = len(reading.labels[task])
-        if named:
-            message = f"{named} of {total} rows hold the name of their class of {task} in the text"
-            found.append(Finding("class name in text", "note", modality, message, "", {"rows": named, "of": total}))
+    for modality, counts in reading.frames.items():
+        if modality in reading.chosen:
+            continue
+        total = sum(1 for r in reading.prints[modality].rows) if modality in reading.prints else len(counts)
+        row, (number, what) = next(iter(counts.items()))
+        least, most = min(n for n, _ in counts.values()), max(n for n, _ in counts.values())
+        message = (
+            f"{len(counts)} of {total} files hold several {what} ({least} to {most}), such as '{reading.ids[row]}' "
+            f"with {number}: a fit has to be told which"
+        )
+        remedy = f"data.processing.processors.{modality} takes init_args.reading.frame: a number, middle or all"
+        found.append(Finding("frames", "note", modality, message, "", {"files": float(len(counts))}, remedy=remedy))
     return found
 
 

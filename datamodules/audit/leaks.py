@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from datamodules.audit.chance import arrangements
 from datamodules.core.splits import stable_key
 
 ACCURACY = 0.99
@@ -127,7 +127,9 @@ def by_chance(columns: dict[str, list[Any]]) -> npt.NDArray[np.bool_]:
     return np.asarray(chance > np.log(0.01), dtype=bool)
 
 
-def column_accuracy(values: Sequence[Any], labels: Sequence[str], groups: Sequence[str]) -> tuple[float, str]:
+def column_accuracy(
+    values: Sequence[Any], labels: Sequence[str], groups: Sequence[str], wanted: float = 1.0
+) -> tuple[float, str]:
     """How well a column alone tells the labels of rows that it did not learn from.
 
     Half of the groups are held out. Words are looked up; numbers are also cut into ranges by a small tree.
@@ -136,25 +138,28 @@ def column_accuracy(values: Sequence[Any], labels: Sequence[str], groups: Sequen
         values: (N,) numbers, words or None.
         labels: (N,) classes.
         groups: (N,) what must not be on both sides; an id for a row of its own.
+        wanted: so many rows must be held out that chance tells all of them more seldom than this.
 
     Returns:
         The lower one of accuracy and balanced accuracy, and "by value" or "by range"; 0 where nothing can be said:
-        fewer than FEWEST rows, one class, or words that are all different.
+        fewer than FEWEST rows, one class, too few rows that are held out, or words that are all different.
     """
     known = [k for k, v in enumerate(values) if v is not None and not (isinstance(v, float) and np.isnan(v))]
     classes = Counter(labels[k] for k in known)
     if len(known) < FEWEST or len(classes) < 2 or min(classes.values()) < 4:
         return 0.0, ""
     held_out = np.array([stable_key(0, groups[k])[-1] in "02468ace" for k in known])
-    column, wanted = [values[k] for k in known], np.array([labels[k] for k in known], dtype=object)
-    if len(set(wanted[held_out])) < 2 or len(set(wanted[~held_out])) < 2:
+    column, true = [values[k] for k in known], np.array([labels[k] for k in known], dtype=object)
+    if len(set(true[held_out])) < 2 or len(set(true[~held_out])) < 2:
+        return 0.0, ""
+    if -arrangements(list(Counter(true[held_out].tolist()).values())) >= np.log(wanted):
         return 0.0, ""
     scores: list[tuple[float, str]] = [(0.0, "")]
     if len(set(map(repr, column))) < len(column):
-        scores.append((_score(_look_up(column, wanted, held_out), wanted[held_out]), "by value"))
+        scores.append((_score(_look_up(column, true, held_out), true[held_out]), "by value"))
     if all(isinstance(v, (int, float, np.number)) for v in column):
         numbers = np.array(column, dtype=np.float64)
-        scores.append((_score(_cut(numbers, wanted, held_out), wanted[held_out]), "by range"))
+        scores.append((_score(_cut(numbers, true, held_out), true[held_out]), "by range"))
     return max(scores)
 
 
@@ -190,15 +195,3 @@ def number_correlation(values: Sequence[Any], targets: Sequence[float]) -> float
     if len(pairs) < FEWEST or not np.isfinite(table).all() or (table.std(axis=0) == 0).any():
         return 0.0
     return abs(float(np.asarray(np.corrcoef(table.T))[0, 1]))
-
-
-def names_class(text: str, label: str) -> bool:
-    """Whether a text holds the name of its class as words; short names and numbers are not looked for.
-
-    >>> names_class("Signs of Pneumonia.", "pneumonia"), names_class("grade 2", "2")
-    (True, False)
-    """
-    word = " ".join(re.findall(r"[a-z0-9]+", label.casefold()))
-    if len(word) < 4 or word.isdigit():
-        return False
-    return f" {word} " in f" {' '.join(re.findall(r'[a-z0-9]+', text.casefold()))} "

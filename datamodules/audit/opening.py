@@ -12,7 +12,7 @@ import yaml
 
 from datamodules.audit.leaks import Own
 from datamodules.core.join import join_sources
-from datamodules.core.similarity import group_similar
+from datamodules.core.similarity import DUPLICATES, GroupingRule, group_rows, grouping_of
 from datamodules.core.source import SOURCES, Source
 from datamodules.core.splits import FRACTIONS, assign_splits
 from datamodules.io.files import require_file
@@ -88,7 +88,8 @@ class Config:
     """What a configuration says about data.
 
     Attributes:
-        entries: its sources; root: data.root or ""; seed, fractions, folds and grouping: of the split.
+        entries: its sources; root: data.root or ""; seed, fractions, folds and grouping: of the split;
+            frames: name or kind of a modality -> the frame that its processor takes.
     """
 
     entries: list[Entry]
@@ -97,6 +98,7 @@ class Config:
     fractions: Sequence[float]
     folds: int = 0
     grouping: str = ""
+    frames: Mapping[str, Any] = field(default_factory=dict)
 
 
 def entries_of_config(path: Path) -> Config:
@@ -120,8 +122,27 @@ def entries_of_config(path: Path) -> Config:
     split = settings.get("split") or {}
     fractions = split.get("fractions") or FRACTIONS
     seed, folds = int(split.get("seed") or 0), int(split.get("cross_validation") or 0)
-    grouping = str(split.get("group_by") or "") or ("duplicates" if split.get("group_duplicates") else "")
-    return Config(entries, str(settings.get("root") or ""), seed, fractions, folds, grouping)
+    grouping = str(split.get("group_by") or "") or (DUPLICATES if split.get("group_duplicates") else "")
+    return Config(
+        entries,
+        str(settings.get("root") or ""),
+        seed,
+        fractions,
+        folds,
+        grouping,
+        _frames(settings.get("processing")),
+    )
+
+
+def _frames(processing: Any) -> dict[str, Any]:
+    """Name or kind of a modality -> the frame that its processor is told to take."""
+    found = {}
+    processors = processing.get("processors") if isinstance(processing, dict) else None
+    for name, told in (processors or {}).items():
+        reading = (told.get("init_args") or {}).get("reading") if isinstance(told, dict) else None
+        if isinstance(reading, dict) and reading.get("frame") is not None:
+            found[str(name)] = reading["frame"]
+    return found
 
 
 def _entry(item: Any, path: Path) -> Entry:
@@ -163,14 +184,15 @@ def own_splits(
         fractions: shares of train, val and test.
         seed: of the split.
         folds: folds of a cross-validation; 0 for none.
-        grouping: "duplicates" or "similarity" puts such rows into one group first; see SplitOptions.
+        grouping: "duplicates", or what data.split.group_by takes: such rows are put into one group first.
 
     Returns:
         For each source, where its rows end.
     """
     join = join_sources(sources)
-    if grouping:
-        join, _ = group_similar(join, sources, overlaps=grouping == "similarity")
+    rule = GroupingRule(contents=True) if grouping == DUPLICATES else grouping_of(grouping)
+    if rule:
+        join, _ = group_rows(join, sources, rule)
     splits = assign_splits(join.table, fractions=fractions, seed=seed, folds=folds).tolist()
     groups = join.table["group"].tolist()
     found = [Own() for _ in sources]

@@ -73,7 +73,10 @@ def finding_cells(finding: Finding) -> tuple[str, str, str, str, str]:
     """Level, kind, what, message with an example, and what is done about it."""
     example = f"; for example {finding.pairs[0][0]} and {finding.pairs[0][1]}" if finding.pairs else ""
     level = finding.level.upper() if finding.level == "leak" else finding.level
-    return level, finding.kind, finding.what, finding.message + example, finding.handled
+    handled = "; ".join(
+        filter(None, [finding.handled, finding.remedy if not finding.handled.startswith("yes") else ""])
+    )
+    return level, finding.kind, finding.what, finding.message + example, handled
 
 
 def verdicts(report: Report) -> list[str]:

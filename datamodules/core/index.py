@@ -67,6 +67,7 @@ class SampleIndex:
             "cross_validation": self.split.cross_validation,
             "grouped": [self.split.group_duplicates, self.split.group_by],
             "on_error": self.loading.on_error,
+            "audit": self.loading.audit,
             "root": str(self.root),
         }
         for number, source in enumerate(self.sources):

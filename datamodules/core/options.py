@@ -9,6 +9,7 @@ from typing import Literal
 from torch import nn
 
 from datamodules.core.processor import Processor
+from datamodules.core.similarity import grouping_of
 from datamodules.core.splits import FRACTIONS, SPLITS
 from datamodules.synthesis.modality import GeneratedModality
 from datamodules.synthesis.rows import GeneratedRows
@@ -35,10 +36,12 @@ class SplitOptions:
         group_duplicates: whether rows of equal content, of the other strand of one DNA, or of nearly identical
             pictures, are kept in one split. Every row is read once for it; the summary names what was put together.
         group_by: "similarity" also keeps sequences that share a stretch of letters (20 of DNA, 12 of protein) in one
-            split; "" does not.
+            split; "name" keeps a file and those that are called its copies in one, such as scan.png and
+            "scan (1).png"; a regular expression such as ``(patient[0-9]+)_`` keeps rows in one of whose file names,
+            or ids where they have no file, its first pair of brackets finds the same; "" does none of it.
 
     Raises:
-        SpecError: a number of folds below 0.
+        SpecError: a number of folds below 0, or a group_by that is no regular expression with brackets.
     """
 
     fractions: tuple[float, float, float] = FRACTIONS
@@ -46,13 +49,15 @@ class SplitOptions:
     cross_validation: int = 0
     held_out: Mapping[str, Sequence[str]] | None = None
     group_duplicates: bool = False
-    group_by: Literal["", "similarity"] = ""
+    group_by: str = ""
 
     def __post_init__(self) -> None:
         if self.cross_validation < 0:
             raise SpecError(
                 f"data.split.cross_validation must be 0 (none) or a number of folds, got {self.cross_validation}"
             )
+
+        grouping_of(self.group_by, self.group_duplicates)  # refuses what is no expression
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -108,6 +113,9 @@ class LoadingOptions:
     Attributes:
         num_workers: worker processes of each loader; 0 reads in the main process.
         cache_mib: processed rows are kept in memory up to this size in MiB, in each process; 0 keeps none.
+        audit: whether a part of the rows, names and headers of files are looked at for leaks before training, which
+            takes less than a second for some thousand rows; what is found is a warning with the option that closes
+            it, and stands in the report. ``data check`` reads everything.
         index: folder for the index of samples: what is found out before the first batch is kept there, and the next
             run with the same configuration and files opens in seconds; "" keeps nothing.
         download: whether missing data are fetched first, from the sources that know where; others say where to get
@@ -118,6 +126,7 @@ class LoadingOptions:
 
     num_workers: int = 0
     cache_mib: int = 1024
+    audit: bool = True
     index: str = ""
     download: bool = False
     on_error: OnError = "raise"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
+from datamodules.audit.quick import quick_notices
 from datamodules.core.availability import Availability
 from datamodules.core.choice import choose_modalities, choose_processors, choose_tasks, tell_readings
 from datamodules.core.dataset import JoinedDataset
@@ -21,7 +22,7 @@ from datamodules.core.options import LoadingOptions, ProcessingOptions, SplitOpt
 from datamodules.core.processor import Processor
 from datamodules.core.query import Pipeline
 from datamodules.core.scan import scan
-from datamodules.core.similarity import group_similar
+from datamodules.core.similarity import group_rows, grouping_of
 from datamodules.core.source import Source
 from datamodules.core.splits import SPLITS, assign_splits
 from datamodules.core.targets import choose_codecs
@@ -135,6 +136,8 @@ class Preparation:
             self._drop_unreadable()
         _ = self.data.modality_specs, self.data.task_specs  # a task without a label is refused now
         self.data.notices += notices(self.data, self.split.fractions)
+        if self.loading.audit:
+            self.data.notices += quick_notices(self.data)
         return self.data
 
     def _open(self, kind: str, modalities: Sequence[str] | None, tasks: Sequence[str] | None) -> Join:
@@ -184,9 +187,10 @@ class Preparation:
     def _split(self, join: Join) -> Join:
         """Divide the rows that have a modality and a label; the samples, with rows that are alike in one group."""
         options = self.split
-        if options.group_duplicates or options.group_by:
-            join, grouping = group_similar(join, self.sources, overlaps=bool(options.group_by))
-            self.data.dataset.join, self.data.grouped = join, grouping.describe()
+        rule = grouping_of(options.group_by, options.group_duplicates)
+        if rule:
+            join, self.data.grouped = group_rows(join, self.sources, rule)
+            self.data.dataset.join = join
         names = assign_splits(
             join.table, fractions=options.fractions, seed=options.seed, folds=options.cross_validation
         )

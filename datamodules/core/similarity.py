@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.core.duplicates import near_pairs, needed
+from datamodules.core.file_names import NAME, found_by
 from datamodules.core.fingerprints import picture_print
 from datamodules.core.join import Join
 from datamodules.core.source import Source
 from datamodules.core.splits import connect
 from zoo.contract import MODALITIES
-from zoo.errors import DataError
+from zoo.errors import DataError, SpecError
 
 COMMON = 0.05
 """A piece of sequence that more than this share of the rows hold is a part of the construct, and binds nothing."""
@@ -48,6 +50,92 @@ class Grouping:
             f"{self.samples} rows are in {self.groups} groups of rows that are alike, at most {self.largest} in one, "
             f"which no split parts: such as {named}"
         )
+
+
+SIMILARITY, DUPLICATES = "similarity", "duplicates"
+
+
+@dataclass(frozen=True)
+class GroupingRule:
+    """Which rows are put into one group before splitting.
+
+    Attributes:
+        contents: whether rows of equal content and nearly identical pictures are.
+        overlaps: whether sequences that share a piece are.
+        pattern: what is looked for in the names of files, see file_names.found_by; "" for nothing.
+    """
+
+    contents: bool = False
+    overlaps: bool = False
+    pattern: str = ""
+
+    def __bool__(self) -> bool:
+        return self.contents or bool(self.pattern)
+
+
+def grouping_of(group_by: str, group_duplicates: bool = False) -> GroupingRule:
+    """The rule that data.split.group_by and data.split.group_duplicates ask for.
+
+    Raises:
+        SpecError: ``group_by`` is neither a word that is known nor a regular expression with brackets.
+    """
+    if group_by in ("", SIMILARITY):
+        return GroupingRule(group_duplicates or bool(group_by), bool(group_by))
+    if group_by != NAME:
+        try:
+            number = re.compile(group_by).groups
+        except re.error as error:
+            raise SpecError(f"data.split.group_by {group_by!r} is no regular expression: {error}; {_WAYS}") from error
+        if not number:
+            raise SpecError(f"data.split.group_by {group_by!r} has no brackets around what names the group; {_WAYS}")
+    return GroupingRule(group_duplicates, pattern=group_by)
+
+
+_WAYS = "give 'similarity', 'name', or an expression such as '(patient[0-9]+)_'"
+
+
+def group_rows(join: Join, sources: Sequence[Source], rule: GroupingRule) -> tuple[Join, str]:
+    """Put rows together as a rule asks for.
+
+    Args:
+        join: the samples.
+        sources: opened.
+        rule: what belongs together.
+
+    Returns:
+        The samples with their new groups, and what was done in words.
+
+    Raises:
+        DataError: the pattern of names finds nothing in any row.
+    """
+    said = []
+    if rule.pattern:
+        join, words = _group_named(join, sources, rule.pattern)
+        said.append(words)
+    if rule.contents:
+        join, found = group_similar(join, sources, overlaps=rule.overlaps)
+        said.append(found.describe())
+    return join, "; ".join(said)
+
+
+def _group_named(join: Join, sources: Sequence[Source], pattern: str) -> tuple[Join, str]:
+    """Put samples into one group in whose names a pattern finds the same."""
+    keys: list[list[str]] = []
+    missed: list[str] = []
+    for sample, members in enumerate(join.members):
+        found = [w for w in found_by(pattern, (sources[s].file_name(row) for s, row in members)) if w]
+        keys.append([f"name|{w}" for w in found])
+        if not found:
+            missed.append(str(join.table["id"].iat[sample]))
+    if len(missed) == len(keys):
+        name = sources[0].file_name(0)
+        raise DataError(f"data.split.group_by {pattern!r} is found in no name, such as '{name}'; {_WAYS}")
+    held = join.table["group"].astype(str)
+    together = connect([[*found, f"group|{g}"] if g else found for found, g in zip(keys, held, strict=True)])
+    before = connect([[f"group|{g}"] if g else [] for g in held])
+    join, grouping = _regrouped(join, together, before, "rows of one name")
+    more = f"; {len(missed)} rows do not match and stand for themselves, such as {missed[0]}" if missed else ""
+    return join, f"by {pattern!r}: {grouping.describe()}{more}"
 
 
 def group_similar(join: Join, sources: Sequence[Source], *, overlaps: bool) -> tuple[Join, Grouping]:
@@ -150,7 +238,9 @@ def _halves(piece: str) -> tuple[str, str]:
     return piece[: len(piece) // 2], piece[-(len(piece) // 2) :]
 
 
-def _regrouped(join: Join, alike: npt.NDArray[np.int64], before: npt.NDArray[np.int64]) -> tuple[Join, Grouping]:
+def _regrouped(
+    join: Join, alike: npt.NDArray[np.int64], before: npt.NDArray[np.int64], word: str = "similar rows"
+) -> tuple[Join, Grouping]:
     """Give the samples of each component one group and one unit, where it joins what was apart."""
     table, found = join.table.copy(), Grouping()
     group, unit = table["group"].to_numpy(dtype=object).copy(), table["unit"].to_numpy(dtype=object).copy()
@@ -160,7 +250,7 @@ def _regrouped(join: Join, alike: npt.NDArray[np.int64], before: npt.NDArray[np.
         if apart < 2:
             continue
         name = min(str(group[r]) or str(table["id"].iat[r]) for r in rows)
-        group[rows], unit[rows] = name, f"similar rows:{name}"
+        group[rows], unit[rows] = name, f"{word}:{name}"
         found.samples += len(rows)
         found.groups += 1
         found.largest = max(found.largest, len(rows))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from datamodules.io.frames import ImageArray, ImageReading
-from zoo.contract import RawModality, RawTask, Sample
+from zoo.contract import MODALITIES, RawModality, RawTask, Sample
 from zoo.errors import DataError, SpecError
 from zoo.registry import Registry
 
@@ -232,6 +232,24 @@ class Source(ABC):
         if isinstance(file, bytes):
             return decode_image(file, at_least=at_least, reading=reading)
         return read_image(file, at_least=at_least, reading=reading)
+
+    def files_of(self, row: int) -> dict[str, Path]:
+        """Modality -> file of line ``row`` of ``index``, as far as it is known without reading the row.
+
+        Here: where the id of the row is the path of a file and there is one modality of images. A source that knows
+        more overrides it. The look at the data before training reads headers and names of these files.
+        """
+        pictures = [m.name for m in self.card.modalities if MODALITIES.get(m.kind).pixels]
+        if len(pictures) != 1 or not self.folder:
+            return {}
+        file = self.path / self.id(row)
+        return {pictures[0]: file} if file.is_file() else {}
+
+    def file_name(self, row: int) -> str:
+        """The path of a row's first file below the source's folder; its id where no file is known."""
+        for file in self.files_of(row).values():
+            return file.relative_to(self.path).as_posix() if file.is_relative_to(self.path) else str(file)
+        return self.id(row)
 
     @abstractmethod
     def _index(self) -> pd.DataFrame:

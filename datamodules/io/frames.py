@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,13 +70,34 @@ class ImageReading:
             raise SpecError(f"ImageReading: padding must be a finite number, got {self.padding}")
 
 
-def choose_frames(lengths: Sequence[int], reading: ImageReading, what: str) -> list[int]:
+Listener = Callable[[int, str], None]
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def frames_told(listener: Listener) -> Iterator[None]:
+    """While this lasts, tell of each file of several frames that is read.
+
+    Args:
+        listener: called with the number of frames, and with a word for them such as "pages".
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def choose_frames(
+    lengths: Sequence[int], reading: ImageReading, what: str, *, first_of_all: bool = False
+) -> list[int]:
     """Numbers of the frames that are read, of a file whose frames lie along axes of ``lengths``.
 
     Args:
         lengths: of the axes of frames, the last one fastest; () for a single frame.
         reading: says which.
         what: word for several frames, such as "pages".
+        first_of_all: whether the format says that the first one is the picture, so that nobody has to be asked.
 
     Raises:
         DataError: there are several frames and no choice, or there is no such frame.
@@ -83,7 +106,9 @@ def choose_frames(lengths: Sequence[int], reading: ImageReading, what: str) -> l
     [2]
     """
     total = math.prod(lengths)
-    frame = reading.frame
+    frame, listener = reading.frame, _listener.get()
+    if total > 1 and listener is not None and not first_of_all:
+        listener(total, what)
     if frame is None and total == 1:
         return [0]
     if frame == "all":

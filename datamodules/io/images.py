@@ -147,13 +147,15 @@ def _picture(handle: BinaryIO, size: int, at_least: int, reading: ImageReading) 
         width, height = opened.size
         if width * height > max(_BIG_IMAGE, _MOST_PIXELS_A_BYTE * size):
             raise ValueError(f"it states {width} x {height} pixels, more than so few bytes hold")
-        frames = 1 if opened.format == "MPO" and reading.frame is None else getattr(opened, "n_frames", 1)
+        photograph = opened.format == "MPO"  # its further frames are previews
+        frames = 1 if photograph and reading.frame is None else getattr(opened, "n_frames", 1)
         if frames == 1 and reading.frame in (None, 0):
             if at_least:
                 opened.draft(None, (at_least, at_least))
             return _as_array(ImageOps.exif_transpose(opened))
         taken = []
-        for frame in choose_frames((frames,) if frames > 1 else (), reading, "frames"):
+        lengths = (frames,) if frames > 1 else ()
+        for frame in choose_frames(lengths, reading, "frames", first_of_all=photograph):
             opened.seek(frame)
             taken.append(_as_array(ImageOps.exif_transpose(opened)))
         if len({f.ndim for f in taken}) > 1:  # an animation may be grey at first and have colours later

@@ -1,12 +1,35 @@
-"""What an image file is like beside its picture: format, size, compression and device; they may tell a label."""
+"""What an image file is like beside its picture: format, size, compression, device, header; they may tell a label."""
 
 from __future__ import annotations
 
 import io
 import zlib
 from pathlib import Path
+from typing import Any
 
 from datamodules.io.sniff import DICOM, HEAD, PICTURE, TIFF, content_of
+
+WORDED = ("header: description", "header: protocol")
+"""Traits that hold words which a person wrote."""
+_DICOM = {
+    "device": ("Manufacturer", "ManufacturerModelName"),
+    "header: station": ("StationName",),
+    "header: institution": ("InstitutionName", "InstitutionalDepartmentName"),
+    "header: software": ("SoftwareVersions",),
+    "header: protocol": ("ProtocolName", "SeriesDescription"),
+    "header: description": ("StudyDescription", "ImageComments", "DerivationDescription"),
+    "header: burnt-in annotation": ("BurnedInAnnotation",),
+}
+_TIFF = {
+    "device": (271, 272),
+    "header: software": (305,),
+    "header: station": (316,),  # HostComputer
+    "header: institution": (315,),  # Artist
+    "header: description": (270, 37510),
+}
+"""Trait -> tags of TIFF, which JPEG, PNG and WebP hold as EXIF."""
+_PNG = {"header: software": ("Software",), "header: description": ("Description", "Comment", "comment", "Title")}
+_LONGEST = 200
 
 
 def file_traits(file: Path | bytes) -> dict[str, str]:
@@ -14,7 +37,9 @@ def file_traits(file: Path | bytes) -> dict[str, str]:
 
     Returns:
         Name of a trait -> value, as far as the header tells: "file format", "width and height", "compression" (of
-        JPEG: the tables of its quality) and "device" (manufacturer and model of DICOM). {} where it cannot be read.
+        JPEG: the tables of its quality), "device" (manufacturer and model), and "header: ..." for station,
+        institution, software, protocol, description and the flag of burnt-in annotation of DICOM, for the same tags
+        of TIFF and EXIF, and for the texts of PNG. {} where it cannot be read.
     """
     try:
         head = file[:HEAD] if isinstance(file, bytes) else _head(file)
@@ -42,16 +67,31 @@ def _of_picture(file: Path | bytes) -> dict[str, str]:
         tables = getattr(image, "quantization", None)
         if tables:
             traits["compression"] = f"tables {zlib.crc32(repr(sorted(tables.items())).encode()):08x}"
+        tags: Any = getattr(image, "tag_v2", None) or image.getexif()
+        traits |= _words(_TIFF, tags) if tags else {}
+        traits |= _words(_PNG, image.info)
     return traits
+
+
+def _words(wanted: dict[str, tuple[Any, ...]], held: Any) -> dict[str, str]:
+    """Trait -> what a header says under its keys, in one line."""
+    traits = {}
+    for trait, keys in wanted.items():
+        words = " ".join(_text(held.get(key)) for key in keys)
+        if words.strip():
+            traits[trait] = " ".join(words.split())[:_LONGEST]
+    return traits
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1").replace("\0", " ")
+    return "" if value is None else str(value)
 
 
 def _of_dicom(file: Path | bytes) -> dict[str, str]:
     from pydicom import dcmread
 
     header = dcmread(io.BytesIO(file) if isinstance(file, bytes) else file, stop_before_pixels=True, force=True)
-    names = (str(header.get(key, "")).strip() for key in ("Manufacturer", "ManufacturerModelName"))
-    traits = {
-        "width and height": f"{header.get('Columns')} x {header.get('Rows')}",
-        "device": " ".join(names).strip(),
-    }
-    return {name: value for name, value in traits.items() if value}
+    size = {"width and height": f"{header.get('Columns')} x {header.get('Rows')}"}
+    return {**size, **_words(_DICOM, header)}

@@ -322,6 +322,17 @@ class Table(Source):
     def __len__(self) -> int:
         return len(self.rows.table)
 
+    def files_of(self, row: int) -> dict[str, Path]:
+        """The files that the cells of a row name."""
+        found = {}
+        for name, modality in self.modalities.items():
+            if modality.path:
+                cells = self.cells(name, row)
+                file = TableCell(cells, self.path, modality.path).file
+                if file is not None and any(v is not None for v in cells.values()):
+                    found[name] = file
+        return found
+
     def peek(self, row: int) -> Sample:
         """Labels, groups, texts, sequences and table columns of a row; None for what lies in files."""
         return self._sample(row, decode=False)

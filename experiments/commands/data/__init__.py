@@ -19,7 +19,10 @@ these arguments), and the findings are compared with the zoo's own reading of it
   identical samples (images: equal pixels; sequences and texts: equal after bringing them to one form; signals,
     expression and tables: equal values) and nearly identical images, within the data and across splits,
   groups and subjects of the index that lie in two splits,
-  columns of tables that tell the label, texts that name the class (a note),
+  files that are copies or frames of one study by their names, in two splits,
+  columns of tables that tell the label, texts and headers that hold the name of the class,
+  format, size, compression, device, header and burnt-in letters of image files that tell the label (a note),
+  files of several pages or frames, of which a fit has to be told which one to take (a note),
   group columns for tests on unseen groups, and what two data sets share (a note).
 Where nothing was published, or only a test part, the zoo's own split is looked at too. Questions of a vqa task, and
 texts and tables beside an image, a signal or a sequence, may repeat: that is a note.

@@ -40,6 +40,7 @@ def check(asked: argparse.Namespace, console: Console) -> int:
         seed=config.seed,
         folds=config.folds,
         grouping=config.grouping,
+        frames=config.frames,
         progress=progress,
     )
     print_report(console, report)

@@ -84,6 +84,9 @@ def test_traits_of_files(tmp_path: Path) -> None:
     scan.save_as(tmp_path / "scan", enforce_file_format=False, little_endian=True, implicit_vr=False)
     raw = b"\0" * 128 + b"DICM" + (tmp_path / "scan").read_bytes()
     assert file_traits(raw).get("file format") == "a DICOM file"
+    picture(0).save(tmp_path / "a.tif", tiffinfo={270: "sent by ward 3", 305: "Archive"})
+    assert file_traits(tmp_path / "a.tif")["header: description"] == "sent by ward 3"
+    assert file_traits(tmp_path / "a.tif")["header: software"] == "Archive"
     assert file_traits(b"no picture") == {"file format": "a text file"}
     assert file_traits(tmp_path / "missing") == {}
 

@@ -14,6 +14,7 @@ from datamodules.core.prepare import prepare
 from datamodules.core.query import Pipeline
 from datamodules.sources import Table
 from datamodules.sources.table import TableModality
+from zoo.errors import DataError, SpecError
 from zoo.specs import TableTask
 
 LETTERS = {"dna": "ACGT", "protein": "ACDEFGHIKLMNPQRSTVWY"}
@@ -46,7 +47,7 @@ def test_overlapping_sequences_are_found_and_kept_together(kind: str, tmp_path: 
     entry = Entry(Table, settings, "datamodules.sources.Table")
     (finding,) = [f for f in check_all([entry], tmp_path, joint=True).sources[0].findings if f.kind == "overlap"]
     assert (finding.level, finding.numbers["rows"], finding.numbers["sets"]) == ("leak", 80, 40)
-    assert "group_by: similarity" in finding.handled
+    assert "group_by: similarity" in finding.remedy
     report = check_all([entry], tmp_path, joint=True, grouping="similarity")
     assert report.sources[0].leaks == []
 
@@ -102,3 +103,35 @@ def test_a_part_that_all_constructs_share_binds_nothing(tmp_path: Path) -> None:
     path.write_text("\n".join([head, *("ACGTTGCATGCCGATCGATTACGGATC" + r for r in rows)]) + "\n")
     data = prepare([source("dna")], root=tmp_path, split=SplitOptions(group_by="similarity"))
     assert data.grouped == "no rows are alike"
+
+
+def named(root: Path, names: list[str]) -> Table:
+    """Pictures of such names, each of its own."""
+    rng = np.random.default_rng(0)
+    (root / "mydata").mkdir(exist_ok=True)
+    for name in names:
+        Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(root / "mydata" / name)
+    lines = ["file,y", *(f"{name},{'ab'[k % 2]}" for k, name in enumerate(names))]
+    (root / "mydata/table.csv").write_text("\n".join(lines) + "\n")
+    scan = TableModality("image", column="file", path="{}")
+    return Table(modalities={"scan": scan}, tasks={"y": TableTask("classification")}, id="file")
+
+
+def test_rows_of_one_name_are_kept_together(tmp_path: Path) -> None:
+    names = [f"p{k:02d}_{j}.png" for k in range(20) for j in range(3)] + ["other.png"]
+    data = prepare([named(tmp_path, names)], root=tmp_path, split=SplitOptions(group_by="(p[0-9]+)_"))
+    place = split_of(data)
+    assert all(len({place[f"Table/p{k:02d}_{j}.png"] for j in range(3)}) == 1 for k in range(20))
+    assert "60 rows are in 20 groups" in data.grouped
+    assert "1 rows do not match and stand for themselves, such as Table/other.png" in data.grouped
+    copies = [n for k in range(30) for n in (f"s{k}.png", f"s{k} (1).png")]
+    place = split_of(prepare([named(tmp_path, copies)], root=tmp_path, split=SplitOptions(group_by="name")))
+    assert all(place[f"Table/s{k}.png"] == place[f"Table/s{k} (1).png"] for k in range(30))
+
+
+def test_an_expression_that_cannot_group_is_refused(tmp_path: Path) -> None:
+    for wrong, words in (("p[0-9", "no regular expression"), ("p[0-9]+", "no brackets")):
+        with pytest.raises(SpecError, match=words):
+            SplitOptions(group_by=wrong)
+    with pytest.raises(DataError, match=r"is found in no name, such as 'a.png'"):
+        prepare([named(tmp_path, ["a.png", "b.png"])], root=tmp_path, split=SplitOptions(group_by="(p[0-9]+)_"))
