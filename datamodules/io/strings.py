@@ -12,13 +12,14 @@ from datamodules.io.files import long_fields
 from zoo.errors import DataError
 
 
-def read_strings(path: Path, columns: Sequence[str], source: str) -> pd.DataFrame:
+def read_strings(path: Path, columns: Sequence[str], source: str, *, separator: str = ",") -> pd.DataFrame:
     """Read a csv with a header into stripped strings; nothing is taken for a missing value.
 
     Args:
         path: the file, UTF-8. Empty lines are no rows; row 1 is the header.
         columns: columns that must be there.
         source: name of the source, for messages.
+        separator: of the cells; behind a tab, quotes are letters.
 
     Raises:
         DataError: the file is missing, is not a csv, has a row of another length than the header, or lacks
@@ -28,7 +29,13 @@ def read_strings(path: Path, columns: Sequence[str], source: str) -> pd.DataFram
         raise DataError(f"{source}: the file '{path.name}' is missing; put the published file there", file=path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle, long_fields():
-            rows = [row for row in csv.reader(handle, strict=True) if row]
+            lines = csv.reader(
+                handle,
+                strict=True,
+                delimiter=separator,
+                quoting=csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL,
+            )
+            rows = [row for row in lines if row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{source}: this is not a readable csv ({error}); fetch it again", file=path) from error
     header = [name.strip() for name in rows[0]] if rows else []

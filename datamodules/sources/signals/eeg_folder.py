@@ -71,6 +71,8 @@ class EEGFolder(Source):
         task_name: name of the task.
     """
 
+    group_columns: tuple[str, ...] = ("subject", "session")
+
     def __init__(
         self,
         *,
@@ -252,9 +254,9 @@ class EEGFolder(Source):
             )
         modality = RawModality(self.modality, "signal", "uV", rate, self._features)
         self.card = replace(self.card, modalities=(modality,), tasks=(self._task(classes),))
-        self._group_names = {g: tuple(sorted(set(table[f"{g}_name"]))) for g in ("subject", "session")}
+        self._group_names = {g: tuple(sorted(set(table[f"{g}_name"]) - {""})) for g in self.group_columns}
         for group, names in self._group_names.items():
-            codes = {n: k for k, n in enumerate(names)}
+            codes = {n: k for k, n in enumerate(names)} | {"": -1}
             table[f"{group}_code"] = table[f"{group}_name"].map(codes)
         table["group"] = table[f"{self.group_by}_name"]
 
@@ -318,7 +320,7 @@ class EEGFolder(Source):
     def _open(self, file: str) -> Opened:
         """Open a recording, find its channels, and leave out those of another rate."""
         path = self.path / file
-        raw = open_recording(path)
+        raw = self._raw(path)
         picks, references = self._picks(raw, path)
         samples = stored_samples(raw)
         if samples is not None:
@@ -331,7 +333,7 @@ class EEGFolder(Source):
                 )
             if wanted != {max(samples)}:
                 other = [n for n, s in zip(raw.ch_names, samples, strict=True) if s not in wanted]
-                raw = open_recording(path, exclude=other)
+                raw = self._raw(path, exclude=other)
                 picks, references = self._picks(raw, path)
         check_units(raw, path, (*picks, *references))
         rate = float(raw.info["sfreq"])
@@ -341,6 +343,10 @@ class EEGFolder(Source):
         records = records_of(path)
         breaks = records.breaks(rate) if records is not None else ()
         return Opened(raw, path, picks, references, self.reference == ("average",), cut, breaks)
+
+    def _raw(self, path: Path, exclude: Sequence[str] = ()) -> Any:
+        """Open a file by itself; other sources add what lies beside it."""
+        return open_recording(path, exclude=exclude)
 
     def _picks(self, raw: Any, path: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Positions of the channels and of the reference channels in the recording."""
@@ -410,10 +416,10 @@ class EEGFolder(Source):
         """Return the class and the groups of a row, with None for the EEG."""
         if not self._columns:
             table = self.index
-            names = ("id", "file", "onset", "stratum", "subject_code", "session_code")
+            names = ("id", "file", "onset", "stratum", *(f"{g}_code" for g in self.group_columns))
             self._columns = {name: table[name].tolist() for name in names}
         columns = self._columns
-        groups = {g: int(columns[f"{g}_code"][row]) for g in ("subject", "session")}
+        groups = {g: int(columns[f"{g}_code"][row]) for g in self.group_columns}
         targets = {self.task_name: columns["stratum"][row]}
         return Sample(columns["id"][row], {self.modality: None}, targets, groups)
 
