@@ -201,6 +201,9 @@ class MoleculeProcessor(Processor):
         out[self.fingerprint : self.fingerprint + len(codes)] = torch.from_numpy(codes)
         return out
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_known": {}}  # rows that were seen, which stay at home
+
     def decode(self, value: Tensor) -> str:
         """Map (F + L,) codes back to the SMILES, which is the canonical one unless the row was augmented."""
         return decode_smiles(value[self.fingerprint :])

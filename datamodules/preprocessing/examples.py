@@ -35,10 +35,10 @@ def example_rows(pipeline: Pipeline, reader: RowReader, folder: Path, count: int
     """
     if all(may_pass_on(s.card) for s in pipeline.sources) and not pipeline.generated:
         rows = _fullest(pipeline, count)
-        found = [_row(reader, pipeline.dataset.raw(r).inputs, folder, str(k)) for k, r in enumerate(rows)]
+        found = [cells_of(reader, pipeline.dataset.raw(r).inputs, folder, str(k)) for k, r in enumerate(rows)]
         return ExampleRows(found, made_up=False)
     generator = np.random.default_rng(0)
-    made = [_row(reader, _made_up(reader, generator), folder, str(k)) for k in range(count)]
+    made = [cells_of(reader, _made_up(reader, generator), folder, str(k)) for k in range(count)]
     return ExampleRows(made, made_up=True)
 
 
@@ -79,8 +79,17 @@ def _random(spec: ModalitySpec, generator: np.random.Generator) -> Tensor:
     return torch.from_numpy(values)
 
 
-def _row(reader: RowReader, inputs: Mapping[str, Any], folder: Path, name: str) -> dict[str, str]:
-    """The cells of a row, and its files."""
+def cells_of(reader: RowReader, inputs: Mapping[str, Any], folder: Path, name: str) -> dict[str, str]:
+    """The cells of a row of a new table; files that they name are written.
+
+    A modality is left out whose files are of a form that is read and not written, such as DICOM.
+
+    Args:
+        reader: what will read the row.
+        inputs: modality -> raw value.
+        folder: of the table, which exists.
+        name: of the row, for names of files.
+    """
     cells: dict[str, str] = {}
     for modality, value in inputs.items():
         for each in reader.readers:
@@ -96,7 +105,8 @@ def _cells(reader: CellReader, modality: str, value: Any, folder: Path, stem: st
     told = reader.modalities[modality]
     columns = told.columns or (told.column or modality,)
     if isinstance(value, Mapping):
-        return {c: "" if value.get(c) is None else str(value[c]) for c in columns}
+        cells = {c: value.get(reader.renamed.get(c, c)) for c in columns}
+        return {c: "" if cell is None else str(cell) for c, cell in cells.items()}
     array = np.asarray(value)
     if told.columns:
         return {c: str(v) for c, v in zip(columns, array.tolist(), strict=True)}

@@ -34,6 +34,9 @@ class CellReader(Table):
         group: column of the unit of independence, such as the patient; "" for none.
         as_given: whether a cell of a modality that is kept in files may be a path or a list of numbers, as it comes.
             Tables of training say which.
+
+    Attributes:
+        renamed: column -> its name in the modality, where another modality has a column of that name.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class CellReader(Table):
             folder="", modalities=modalities, tasks=tasks, unknown=unknown, reading=reading, id=id, group=group
         )
         self.types, self.as_given = dict(types or {}), as_given
+        self.renamed: dict[str, str] = {}
         self._fixed: FixedTable | None = None
 
     def take(self, rows: NewTable, folder: Path) -> None:
@@ -82,7 +86,7 @@ class CellReader(Table):
         if isinstance(first, np.ndarray) and not told.columns:
             return first
         if not self.as_given or told.columns or MODALITIES.get(told.kind).cheap:
-            return self.read_cells(name, cells, told.path, row)
+            return self.read_cells(name, {self.renamed.get(c, c): v for c, v in cells.items()}, told.path, row)
         if isinstance(first, str) and first.startswith("["):
             return self.read_cells(name, {c: _numbers(c, v) for c, v in cells.items()}, "", row)
         return self.read_cells(name, cells, "{}" if isinstance(first, str) else "", row)
@@ -121,6 +125,7 @@ class CellReader(Table):
             "id": self.columns["id"],
             "group": self.columns["group"],
             "as_given": self.as_given,
+            "renamed": self.renamed,
             "image_size": self.image_size,
         }
 
@@ -144,6 +149,7 @@ def from_json(told: Mapping[str, Any]) -> CellReader:
         group=told["group"],
         as_given=told["as_given"],
     )
+    made.renamed = dict(told.get("renamed", {}))
     made.image_size = int(told["image_size"])
     return made
 
@@ -157,6 +163,7 @@ def reader_of(
     modalities: Mapping[str, RawModality],
     tasks: Mapping[str, RawTask],
     processors: Mapping[str, Processor],
+    taken: Mapping[str, str] | None = None,
 ) -> CellReader:
     """What reads new rows as a source's rows are read.
 
@@ -165,12 +172,13 @@ def reader_of(
         modalities: that are kept, by name.
         tasks: that are kept, by name.
         processors: modality -> fitted processor, which knows the columns of tables.
+        taken: see ``by_cards``.
     """
     own = [m.name for m in source.card.modalities if m.name in modalities]
     labelled = [t.name for t in source.card.tasks if t.name in tasks]
     told = source.cell_options()
     if told is None:
-        made = by_cards([modalities[n] for n in own], processors, [tasks[n] for n in labelled])
+        made = by_cards([modalities[n] for n in own], processors, [tasks[n] for n in labelled], taken)
     else:
         kept = {k: {n: v for n, v in told[k].items() if n in (*own, *labelled)} for k in ("modalities", "tasks")}
         made = from_json({**told, **kept, "as_given": False, "image_size": 0})
@@ -179,31 +187,41 @@ def reader_of(
 
 
 def by_cards(
-    modalities: Sequence[RawModality], processors: Mapping[str, Processor], tasks: Sequence[RawTask] = ()
+    modalities: Sequence[RawModality],
+    processors: Mapping[str, Processor],
+    tasks: Sequence[RawTask] = (),
+    taken: Mapping[str, str] | None = None,
 ) -> CellReader:
     """What reads rows that have a column named after each modality, or the columns of a table.
+
+    A column of a table whose name another modality has already is named "MODALITY.COLUMN": a row that has the one
+    need not have the other.
 
     Args:
         modalities: that a row may have.
         processors: modality -> fitted processor.
         tasks: that a row may have labels of.
+        taken: column -> the modality that has it already.
     """
-    columns = {m.name: processors[m.name].known_columns() for m in modalities if MODALITIES.get(m.kind).table}
-    return CellReader(
-        modalities={
-            m.name: TableModality(
-                m.kind,
-                columns=tuple(columns.get(m.name, ())),
-                unit=m.unit,
-                sampling_rate=m.sampling_rate,
-                channels=m.features if m.sampling_rate else (),
-            )
-            for m in modalities
-        },
-        tasks={t.name: told for t in tasks if (told := _labels(t)) is not None},
-        types={c: ColumnType(kind) for held in columns.values() for c, kind in held.items()},
-        as_given=True,
-    )
+    kinds = {m.name: processors[m.name].known_columns() for m in modalities if MODALITIES.get(m.kind).table}
+    used, told = dict(taken or {}), dict[str, TableModality]()
+    types, renamed = dict[str, ColumnType](), dict[str, str]()
+    for m in modalities:
+        columns = {c if used.get(c, m.name) == m.name else f"{m.name}.{c}": c for c in kinds.get(m.name, ())}
+        renamed |= {new: old for new, old in columns.items() if new != old}
+        types |= {new: ColumnType(kinds[m.name][old]) for new, old in columns.items()}
+        used |= dict.fromkeys(columns or (m.name,), m.name)
+        told[m.name] = TableModality(
+            m.kind,
+            columns=tuple(columns),
+            unit=m.unit,
+            sampling_rate=m.sampling_rate,
+            channels=m.features if m.sampling_rate else (),
+        )
+    labelled = {t.name: labels for t in tasks if (labels := _labels(t)) is not None}
+    made = CellReader(modalities=told, tasks=labelled, types=types, as_given=True)
+    made.renamed = renamed
+    return made
 
 
 def _labels(task: RawTask) -> TableTask | None:

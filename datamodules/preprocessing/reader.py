@@ -59,10 +59,12 @@ class RowReader:
         """Take what a pipeline has learned from its training rows."""
         modalities, tasks, processors = pipeline.raw_modalities, pipeline.raw_tasks, pipeline.processors
         pipeline.ready()
-        readers = [reader_of(source, modalities, tasks, processors) for source in pipeline.sources]
+        readers: list[CellReader] = []
+        for source in pipeline.sources:
+            readers.append(reader_of(source, modalities, tasks, processors, _columns(readers)))
         generated = [modalities[n] for n in pipeline.made_modalities if n in modalities]
         if generated:
-            readers.append(by_cards(generated, processors))
+            readers.append(by_cards(generated, processors, taken=_columns(readers)))
         return cls(readers, modalities, tasks, processors, pipeline.dataset.codecs)
 
     @property
@@ -218,6 +220,11 @@ class TableRows:
             read.sample.id = read.sample.id or str(row)
             found.append(read)
         return found
+
+
+def _columns(readers: Sequence[CellReader]) -> dict[str, str]:
+    """Column -> the modality that it is of."""
+    return {c: n for r in readers for n, m in r.modalities.items() for c in m.columns or (m.column or n,)}
 
 
 def _says(raw: RawModality, path: str) -> str:

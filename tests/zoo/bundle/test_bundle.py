@@ -327,3 +327,34 @@ def test_it_says_what_it_is(saved) -> None:  # type: ignore[no-untyped-def]
     assert "MultitaskModule from xray, report, clinical to diagnosis, severity" in repr(bundle)
     with pytest.raises(SpecError, match=r"coverage 0.7 was not prepared; take one of 0.8, 0.9, 0.95"):
         bundle.predict([{"age": 3}], coverage=0.7)
+
+
+def test_a_column_of_two_tables_is_one_of_each() -> None:
+    """A row that says the sex of a patient has no record made of nothing but the sex."""
+    from datamodules.modalities.tabular import TabularProcessor
+    from datamodules.preprocessing.fields import by_cards, from_json
+    from zoo.specs import RawModality
+
+    raw = [RawModality("clinical", "tabular", ()), RawModality("record", "tabular", ())]
+    made = [TabularProcessor() for _ in raw]
+    for processor, extra in zip(made, ("age", "dose"), strict=True):
+        rows = [{"sex": s, extra: k} for k, s in enumerate("fmfm")]
+        processor.fit(raw[0], rows)
+    reader = by_cards(raw, dict(zip(("clinical", "record"), made, strict=True)))
+    again = from_json(json.loads(json.dumps(reader.as_json())))
+    for each in (reader, again):
+        assert [m.columns for m in each.modalities.values()] == [("sex", "age"), ("record.sex", "dose")]
+        assert each.renamed == {"record.sex": "sex"}
+    assert by_cards(raw[:1], {"clinical": made[0]}, taken={"sex": "clinical"}).renamed == {}
+
+
+def test_a_processor_keeps_no_molecule_that_it_saw() -> None:
+    pytest.importorskip("rdkit")
+    from datamodules.modalities.molecule import MoleculeProcessor
+    from datamodules.preprocessing.store import fitted_state
+    from zoo.specs import RawModality
+
+    processor = MoleculeProcessor()
+    processor.fit(RawModality("drug", "molecule", ()), ["CCO", "CCN"])
+    processor("CCO")
+    assert "CCO" not in json.dumps(fitted_state(processor, "p", {}))
