@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from datamodules.core.processor import PROCESSORS, Processor
-from datamodules.io.formats.wfdb_records import header_of, read_header, read_record
+from datamodules.io.signal_file import signal_file
 from datamodules.io.table_values import finite
 from datamodules.modalities.drawing import draw_signal
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
@@ -32,7 +32,8 @@ FILTER_ORDER = 4
 class Signal(ModalityKind):
     """Signals of shape (C, T); raw: numpy float32 (C, T) in the unit of the modality.
 
-    A cell of a table holds the numbers, or names a .npy file or a WFDB record (.hea with .dat).
+    A cell of a table holds the numbers, or names a .npy file, a WFDB record (.hea with .dat), or a recording (EDF,
+    BDF, GDF, FIF, BrainVision, EEGLAB).
     """
 
     rank = 2
@@ -42,11 +43,11 @@ class Signal(ModalityKind):
 
     @classmethod
     def completed(cls, raw: RawModality, cell: Cell) -> RawModality:
-        """Take the unit, the rate and the channels that are not told from the header of a WFDB record."""
-        header = header_of(cell.file) if cell.file is not None else None
-        if header is None:
+        """Take the unit, the rate and the channels that are not told from a file that says them."""
+        file = signal_file(cell.file)
+        if file is None:
             return raw
-        found = read_header(header)
+        found = file.describe(file.path)
         return replace(
             raw,
             unit=raw.unit or found.unit,
@@ -56,13 +57,13 @@ class Signal(ModalityKind):
 
     @classmethod
     def read(cls, cell: Cell) -> Any:
-        """Read numbers, or the channels of a WFDB record by their names, in the unit of the modality."""
-        header = header_of(cell.file) if cell.file is not None else None
-        if header is None:
+        """Read numbers, or the channels of a file by their names, in the unit of the modality."""
+        file = signal_file(cell.file)
+        if file is None:
             return cell.numbers()
         told = cell.form or RawModality("", "signal")
-        values = read_record(header, unit=told.unit, channels=told.features, rate=told.sampling_rate)
-        return finite(values, header)
+        values = file.read(file.path, unit=told.unit, channels=told.features, rate=told.sampling_rate)
+        return finite(values, file.path)
 
     @classmethod
     def show(cls, raw: RawModality, value: Any, side: int) -> Shown:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.io.files import require_file
-from datamodules.io.formats.edf import MOST_CHANNELS, Records, read_edf_header, read_records
+from datamodules.io.formats.edf import EDF_UNITS, MOST_CHANNELS, Records, read_edf_header, read_records
 from datamodules.io.formats.matlab import check_matlab
 from zoo.errors import DataError, MissingExtraError
 
@@ -209,6 +209,32 @@ def stored_units(raw: Any, path: Path) -> list[str]:
         return []
     units = read_edf_header(path).units
     return [units[int(k)] for k in raw._raw_extras[0]["sel"]]
+
+
+def check_units(raw: Any, path: Path, picks: Sequence[int]) -> None:
+    """Refuse channels that are not known to be voltages.
+
+    Args:
+        raw: the recording, as MNE opened it.
+        path: its file, for errors.
+        picks: positions of the channels.
+
+    Raises:
+        DataError: the file states another unit, or none that MNE knows.
+    """
+    from mne.io.constants import FIFF
+
+    units, kinds = stored_units(raw, path), raw.get_channel_types()
+    for k in picks:
+        name = raw.ch_names[k]
+        if units and units[k].lower() not in EDF_UNITS:
+            raise DataError(f"channel '{name}' is in the unit {units[k]!r}; expected uV, mV or V", file=path)
+        if raw.info["chs"][k]["unit"] != FIFF.FIFF_UNIT_V:
+            raise DataError(
+                f"channel '{name}' is of the kind '{kinds[k]}', in no unit that is known as a voltage; correct its "
+                "unit in the header, or leave it out of 'channels'",
+                file=path,
+            )
 
 
 def read_samples(raw: Any, path: Path, picks: Sequence[int], start: int, stop: int) -> npt.NDArray[np.float64]:

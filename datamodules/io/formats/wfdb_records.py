@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -16,37 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.errors import DataError, MissingExtraError, unknown_name
+from datamodules.io.formats.signal_header import SignalHeader, factor
+from zoo.errors import DataError, MissingExtraError
 
 SUFFIX = ".hea"
 """Suffix of a header, by which a record is found."""
 MOST_VALUES = 2**28
 """Most values that one record may hold."""
-VOLTS = {"v": 1.0, "mv": 1e-3, "uv": 1e-6, "nv": 1e-9}
-"""Unit in small letters -> volts."""
 _SAMPLE_FILES = (".dat", ".mat")
 _VALUES_A_BYTE = 64
 """No compressed file holds more values for each of its bytes; larger claims are false."""
-
-
-@dataclass(frozen=True)
-class SignalHeader:
-    """What a header says of its signals.
-
-    Attributes:
-        names: C names of channels, as they are written.
-        units: C units.
-        rate: sampling rate in Hz.
-    """
-
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    rate: float
-
-    @property
-    def unit(self) -> str:
-        """The unit of all channels; "" where they have several."""
-        return self.units[0] if len(set(self.units)) == 1 else ""
 
 
 def header_of(path: Path) -> Path | None:
@@ -101,19 +79,9 @@ def read_record(path: Path, *, unit: str = "", channels: Sequence[str] = (), rat
         MissingExtraError: the wfdb package is not installed.
     """
     header = read_header(path)
-    if rate and not np.isclose(rate, header.rate, rtol=1e-6):
-        raise DataError(
-            f"the header says {header.rate:g} Hz, and sampling_rate is {rate:g}; correct it, or bring the records to "
-            "one rate",
-            file=path,
-        )
-    names = list(header.names)
-    for name in channels or names:
-        if names.count(name) != 1:
-            said = unknown_name("channel", name, names) if name not in names else f"two channels are called '{name}'"
-            raise DataError(f"{said}; the record has {names}", file=path)
-    places = [names.index(name) for name in channels or names]
-    factors = [_factor(header.units[k], unit, names[k], path) for k in places]
+    places = header.places(channels, rate, path)
+    names = header.names
+    factors = [factor(header.units[k], unit, names[k], path) for k in places]
     import wfdb
 
     record = _guarded(lambda: wfdb.rdrecord(str(path.with_suffix(""))), path)
@@ -121,20 +89,6 @@ def read_record(path: Path, *, unit: str = "", channels: Sequence[str] = (), rat
     if values.ndim != 2 or values.shape[1] != len(names) or len(values) == 0:
         raise DataError(f"it holds {values.shape} values for {len(names)} channels; copy it again", file=path)
     return np.ascontiguousarray((values[:, places] * factors).T, dtype=np.float32)
-
-
-def _factor(stored: str, wanted: str, channel: str, path: Path) -> float:
-    """What a value is multiplied by to come from one unit to another."""
-    if not wanted or stored == wanted:
-        return 1.0
-    try:
-        return VOLTS[stored.lower()] / VOLTS[wanted.lower()]
-    except KeyError:
-        raise DataError(
-            f"channel '{channel}' is in {stored!r}, which cannot be brought to the unit {wanted!r}; name the "
-            "channels that are wanted, or correct the unit",
-            file=path,
-        ) from None
 
 
 def _parsed(path: Path) -> Any:

@@ -16,12 +16,13 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.formats.recordings import (
     SUFFIXES,
     RecentlyUsed,
+    check_units,
     list_events,
     open_recording,
     records_of,
     stored_samples,
 )
-from datamodules.sources.signals.epochs import Cut, Opened, check_units
+from datamodules.sources.signals.epochs import Cut, Opened
 from datamodules.sources.signals.options import DEFAULT_END, EpochOptions, ReadingOptions
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError, unknown_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -12,8 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.io.formats.edf import EDF_UNITS
-from datamodules.io.formats.recordings import read_samples, stored_units
+from datamodules.io.formats.recordings import read_samples
 from zoo.errors import DataError
 
 
@@ -141,29 +139,3 @@ class Opened:
         if (low, high) != (begin, end):
             values = np.pad(values, ((0, 0), (low - begin, end - high)), mode="reflect", reflect_type="odd")
         return (self.cut.apply(values) * 1e6).astype(np.float32)
-
-
-def check_units(raw: Any, path: Path, picks: Sequence[int]) -> None:
-    """Refuse channels that are not known to be voltages.
-
-    Args:
-        raw: the recording, as MNE opened it.
-        path: its file, for errors.
-        picks: positions of the channels.
-
-    Raises:
-        DataError: the file states another unit, or none that MNE knows.
-    """
-    from mne.io.constants import FIFF
-
-    units, kinds = stored_units(raw, path), raw.get_channel_types()
-    for k in picks:
-        name = raw.ch_names[k]
-        if units and units[k].lower() not in EDF_UNITS:
-            raise DataError(f"channel '{name}' is in the unit {units[k]!r}; expected uV, mV or V", file=path)
-        if raw.info["chs"][k]["unit"] != FIFF.FIFF_UNIT_V:
-            raise DataError(
-                f"channel '{name}' is of the kind '{kinds[k]}', in no unit that is known as a voltage; correct its "
-                "unit in the header, or leave it out of 'channels'",
-                file=path,
-            )
