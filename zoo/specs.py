@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import keyword
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -591,6 +591,10 @@ class TableTask:
         separator: between the labels of a multilabel column.
         path: structure: the file of a (L, 3) or (L, 4) array, with "{}" for the cell.
         unit: of the targets.
+        unless: column -> words of it at which the row has no label, whatever the columns of labels say, such as
+            {reader: [not read]}.
+        mask: token_classification: the column with a 0 for each position whose letter is no label, a 1 for others.
+        library: regression of counts: the column of the row's total. Targets become log(1 + 10000 * count / total).
     """
 
     kind: str
@@ -602,8 +606,15 @@ class TableTask:
     separator: str = "|"
     path: str = ""
     unit: str = ""
+    unless: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    mask: str = ""
+    library: str = ""
     kinds: ClassVar[Registry[TargetKind]] = TASKS
 
     def labels(self, name: str) -> tuple[str, ...]:
         """The columns that hold the labels of the task ``name``; at least one."""
         return self.columns or (self.column or name,)
+
+    def beside(self) -> tuple[str, ...]:
+        """The columns that say more of the labels than they say themselves."""
+        return (*self.unless, *(c for c in (self.mask, self.library) if c))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import tempfile
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.io.table_file import TextFormat, map_arrow, read_table_file, suffix_of
+from datamodules.io.joined_table import JoinedTable, files_of, read_tables, remarks_of
+from datamodules.io.table_file import TextFormat, map_arrow, suffix_of
 from datamodules.io.unknown import RULE, Unknown, text_of
 from zoo.errors import DataError, unknown_name
 
@@ -24,13 +26,18 @@ class ArrowTable:
     """Columns of a table file.
 
     Args:
-        path: the file, or the folder of a Parquet data set; see ``read_table_file``.
+        path: the file, or the folder of a Parquet data set; see ``read_table_file``. A ``*`` in its name means all
+            files that match, below each other.
         folder: where a memory-mapped copy is kept, checked once; None keeps the table in memory.
         told: how text is written.
         unknown: the rule for unknown cells.
+        joined: further tables that are put beside the rows.
+
+    Attributes:
+        remarks: what a person should know of rows of joined tables.
 
     Raises:
-        DataError: see ``read_table_file``.
+        DataError: see ``read_tables``.
     """
 
     def __init__(
@@ -40,19 +47,21 @@ class ArrowTable:
         *,
         told: TextFormat = TextFormat(),
         unknown: Unknown = RULE,
+        joined: Sequence[JoinedTable] = (),
     ) -> None:
         import pyarrow as pa
 
         self.path, self.unknown = path, unknown
         self._mapped: mmap.mmap | None = None
         if folder is None:
-            table = read_table_file(path, told)
+            table = read_tables(path, told, joined, unknown)
         else:
-            copy = _converted(path, folder, told)
+            copy = _converted(path, folder, told, joined, unknown)
             try:
                 table, self._mapped = map_arrow(copy)
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise DataError(f"the copy of '{path.name}' is broken; delete it", file=copy) from error
+        self.remarks = remarks_of(table)
         self.names: tuple[str, ...] = tuple(table.column_names)
         self._columns = {name: table[name].chunk(0) for name in self.names}
         self._length = len(table)
@@ -130,6 +139,16 @@ class ArrowTable:
         mask: npt.NDArray[np.bool_] = there.to_numpy(zero_copy_only=False)
         return mask
 
+    def says(self, name: str, words: Iterable[str]) -> npt.NDArray[np.bool_]:
+        """(N,) whether a cell says one of some words, be they unknown ones or not.
+
+        Args:
+            name: of the column.
+            words: without blanks around them.
+        """
+        wanted = set(words)
+        return np.array([text_of(v) in wanted for v in self._columns[name].to_pylist()], dtype=bool)
+
     def left_out(self, name: str, classes: Iterable[str] = ()) -> dict[str, int]:
         """How often each unknown value stands in a column; "" is an empty cell or null.
 
@@ -172,19 +191,34 @@ def write_arrow(table: Any, path: Path) -> None:
         writer.write_table(whole, max_chunksize=max(len(whole), 1))
 
 
-def _converted(path: Path, folder: Path, told: TextFormat) -> Path:
+def stamps(path: Path, joined: Sequence[JoinedTable] = ()) -> str:
+    """The stamps of all files that a table is put together from.
+
+    Args:
+        path: of the table; see ``files_of``.
+        joined: the further tables.
+    """
+    return "-".join(stamp(f) for p in (path, *(path.parent / j.file for j in joined)) for f in files_of(p))
+
+
+def _converted(path: Path, folder: Path, told: TextFormat, joined: Sequence[JoinedTable], unknown: Unknown) -> Path:
     """Write the table as one Arrow record batch below ``folder`` unless it is there, and return its path."""
-    how = "-".join(v for v in (told.encoding, told.sheet, *(str(ord(c)) for c in told.separator)) if v)
-    target = folder / f"{path.name.removesuffix(suffix_of(path)[1])}-{stamp(path)}{how and '-' + how}.arrow"
+    how = [v for v in (told.encoding, told.sheet, *(str(ord(c)) for c in told.separator)) if v]
+    mark = stamps(path, joined)
+    if joined or told.part or "*" in path.name:
+        key = repr((mark, told.part, joined, unknown if joined else None))
+        mark = hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
+    name = path.name.removesuffix(suffix_of(path)[1]).replace("*", "_")
+    target = folder / f"{'-'.join([name, mark, *how])}.arrow"
     if target.exists():
         return target
-    table = read_table_file(path, told)
+    table = read_tables(path, told, joined, unknown)
     folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+    handle, part = tempfile.mkstemp(dir=folder, suffix=".part")
     os.close(handle)
     try:
-        write_arrow(table, Path(name))
-        os.replace(name, target)
+        write_arrow(table, Path(part))
+        os.replace(part, target)
     finally:
-        Path(name).unlink(missing_ok=True)
+        Path(part).unlink(missing_ok=True)
     return target

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from datamodules.io.files import require_file
+from datamodules.io.json_table import JSON, json_columns
 from zoo.errors import DataError, MissingExtraError
 
 TEXT = {".csv": "", ".tsv": "\t", ".tab": "\t", ".txt": ""}
@@ -23,7 +24,10 @@ TEXT = {".csv": "", ".tsv": "\t", ".tab": "\t", ".txt": ""}
 SEPARATORS = (",", ";", "\t", "|")
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 ARROW, EXCEL = (".arrow", ".feather"), (".xlsx", ".xlsm", ".xls", ".ods")
-EXPECTED = "csv, tsv or txt, also as .gz, .bz2, .xz, .zst or .zip; parquet, a file or a folder; arrow, feather; xlsx"
+EXPECTED = (
+    "csv, tsv, txt, jsonl or json, also as .gz, .bz2, .xz, .zst or .zip; parquet, a file or a folder; arrow, "
+    "feather; xlsx"
+)
 _BLOCKS = (2**20, 2**26, 2**30)
 """Bytes of text that are read at once; a row must fit, so that larger blocks follow where one does not."""
 _HEAD = 2**16
@@ -40,11 +44,13 @@ class TextFormat:
             most.
         encoding: of the letters, such as latin-1; "" takes UTF-8, or UTF-16 where the file begins with its mark.
         sheet: of a spreadsheet; "" takes the only one that is not empty.
+        part: column to make of what the ``*`` of a pattern of names stands for in the name of each row's file.
     """
 
     separator: str = ""
     encoding: str = ""
     sheet: str = ""
+    part: str = ""
 
 
 def suffix_of(path: Path) -> tuple[str, str]:
@@ -73,7 +79,9 @@ def read_table_file(path: Path, told: TextFormat = TextFormat()) -> Any:
     kind, packing = suffix_of(path)
     if not path.is_dir():
         require_file(path)
-        if not (kind in TEXT or packing == ".zip" or (not packing and kind in (".parquet", *ARROW, *EXCEL))):
+        if not (
+            kind in (*TEXT, *JSON) or packing == ".zip" or (not packing and kind in (".parquet", *ARROW, *EXCEL))
+        ):
             raise DataError(f"a table must be {EXPECTED}; got '{path.name}'", file=path)
     try:
         if path.is_dir():
@@ -86,6 +94,8 @@ def read_table_file(path: Path, told: TextFormat = TextFormat()) -> Any:
             table = map_arrow(path)[0]
         elif kind in EXCEL:
             table = _excel(path, told.sheet)
+        elif kind in JSON:
+            table = _json(path, told.encoding)
         else:
             table = _text(path, told)
         table.validate(full=True)  # Arrow trusts offsets: a damaged one would end the process at the first access
@@ -246,6 +256,15 @@ def _cells(values: Sequence[Any]) -> Any:
     if kinds <= {int, float} or len(kinds) == 1:
         return pa.array([float(v) if kinds == {int, float} and v is not None else v for v in known])
     return pa.array([None if v is None else text_of(v) for v in known], pa.large_string())
+
+
+def _json(path: Path, encoding: str) -> Any:
+    """A table of a JSON object a row."""
+    import pyarrow as pa
+
+    with _open_packed(path) as file:
+        columns = json_columns(file, path, encoding or "utf-8-sig", lines=suffix_of(path)[0] != ".json")
+    return pa.Table.from_arrays([_cells(v) for v in columns.values()], names=list(columns))
 
 
 # -- text ------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +11,12 @@ import numpy.typing as npt
 
 from datamodules.io.arrow_table import ArrowTable
 from datamodules.io.column_types import NAMED, ColumnKind, ColumnType, Exceptions, Mask, Reader, infer
+from datamodules.io.patterns import MOST, expand, some
 from datamodules.io.unknown import count_unknown
-from zoo.errors import DataError, UnknownNameError, unknown_name
+from zoo.errors import DataError, UnknownNameError
 
-MOST = 12
-"""Columns that a remark names; further ones are counted."""
+OPEN = "open"
+"""Word for rows that the publisher put into no part."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,14 @@ class TableReading:
             such column is reported with rows and values.
         types: column, or pattern of columns such as "gene_*" -> number or category, where the inferred type is wrong.
         values: words that are values in this table although they usually stand for an unknown one, such as None.
-        split_words: train, val or test -> further words of the split column that mean it, such as training.
+        split_words: train, val or test -> further words of the split column that mean it, such as training; open ->
+            words of rows that are yet to be divided, such as train where the publisher names no part for validation.
         separator: between the columns of a text; "" takes a tab for .tsv, else that of , ; tab | which the header has
             most.
         encoding: of a text, such as latin-1; "" takes UTF-8, or UTF-16 where the file begins with its mark.
         sheet: of a spreadsheet; "" takes the only one that is not empty.
+        part: where the name of the table is a pattern, a column to make of what its ``*`` stands for in the name of
+            each row's file, such as train; "" makes none.
     """
 
     exceptions: Exceptions = "missing"
@@ -43,34 +46,7 @@ class TableReading:
     separator: str = ""
     encoding: str = ""
     sheet: str = ""
-
-
-def expand(patterns: Sequence[str], names: Sequence[str], spared: Collection[str] = ()) -> tuple[str, ...]:
-    """The columns that some names and patterns mean, each once; those of one pattern are in the order of the table.
-
-    Args:
-        patterns: names of columns, and patterns with *, ? or [].
-        names: of all columns, in order.
-        spared: columns that a pattern never means, such as those of labels.
-
-    Raises:
-        UnknownNameError: a pattern or name means no column.
-
-    >>> expand(["age", "g_*", "g_1"], ["g_2", "age", "g_1", "sex"])
-    ('age', 'g_2', 'g_1')
-    """
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        if pattern in names:
-            found[pattern] = None
-        elif any(c in pattern for c in "*?["):
-            matched = [n for n in names if n not in spared and fnmatch.fnmatchcase(n, pattern)]
-            if not matched:
-                raise UnknownNameError(f"no column matches the pattern '{pattern}'; columns: {_some(names)}")
-            found |= dict.fromkeys(matched)
-        else:
-            raise unknown_name("column", pattern, names)
-    return tuple(found)
+    part: str = ""
 
 
 class TypedTable:
@@ -241,12 +217,7 @@ class TypedTable:
             if not reader.type.stated:
                 kind = "categories" if reader.type.kind == "category" else "numbers"
                 by_kind.setdefault(kind + " with a decimal comma" * reader.type.comma, []).append(name)
-        return [f"read as {kind}: {_some(names)}" for kind, names in sorted(by_kind.items())]
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MOST
-    return ", ".join(names[:MOST]) + (f" and {more} more" if more > 0 else "")
+        return [f"read as {kind}: {some(names)}" for kind, names in sorted(by_kind.items())]
 
 
 def _first(lines: list[str], what: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -31,9 +32,7 @@ class Unknown:
 
     def set_of(self, classes: Iterable[str] = ()) -> frozenset[str]:
         """The words that stand for an unknown value where ``classes`` are declared."""
-        words = {w.strip() for w in self.words}
-        whole = {f"{w}.0" for w in words if w.lstrip("+-").isdigit()}  # as pandas writes -9 in a column with gaps
-        return frozenset({*UNKNOWN_WORDS, *words, *whole} - {*self.values, *classes} | {""})
+        return _set_of(self.words, self.values, tuple(classes))
 
     def __call__(self, value: Any, classes: Iterable[str] = ()) -> bool:
         """Whether a value is unknown.
@@ -74,6 +73,13 @@ class Unknown:
             if word in words:
                 gone[word] += 1
         return cells, count_unknown(column, gone, len(cells))
+
+
+@lru_cache(maxsize=256)
+def _set_of(told: tuple[str, ...], values: tuple[str, ...], classes: tuple[str, ...]) -> frozenset[str]:
+    words = {w.strip() for w in told}
+    whole = {f"{w}.0" for w in words if w.lstrip("+-").isdigit()}  # as pandas writes -9 in a column with gaps
+    return frozenset({*UNKNOWN_WORDS, *words, *whole} - {*values, *classes} | {""})
 
 
 MOST = 12

@@ -14,10 +14,11 @@ import pandas as pd
 
 from datamodules.core.source import SOURCES, Overview, Source, SourceCard
 from datamodules.core.splits import SPLITS
-from datamodules.io.arrow_table import ArrowTable, stamp
+from datamodules.io.arrow_table import ArrowTable, stamps
+from datamodules.io.joined_table import JoinedTable
 from datamodules.io.table_file import TextFormat
 from datamodules.io.table_values import TableCell
-from datamodules.io.typed_table import TableReading, TypedTable
+from datamodules.io.typed_table import OPEN, TableReading, TypedTable
 from datamodules.io.unknown import Unknown, text_of
 from zoo.contract import MODALITIES, TASKS, ModalityKind, Sample
 from zoo.errors import DataError, SpecError
@@ -54,7 +55,7 @@ class TableModality:
 
 @SOURCES.register
 class Table(Source):
-    """Read a table of your own: csv or tsv, also packed, Parquet, Arrow or a spreadsheet.
+    """Read a table of your own: csv, tsv or JSON lines, also packed, Parquet, Arrow or a spreadsheet.
 
     A cell that is empty or says unknown is a modality or a label that the row does not have; how many there are is
     printed. Paths are relative to the table's folder. With ``data.loading.index`` the table is memory-mapped: it may
@@ -62,7 +63,9 @@ class Table(Source):
 
     Args:
         folder: folder of the table below the root.
-        file: name of the table, or of the folder of a Parquet data set.
+        file: name of the table, or of the folder of a Parquet data set. A ``*`` in it means all files that match,
+            such as labels_*.csv: their rows lie below each other.
+        join: further tables, whose columns are put beside those of the rows.
         modalities: name -> where it is found.
         tasks: name -> where its labels are found.
         id: column of the rows' names, each once; "" numbers the rows.
@@ -96,6 +99,7 @@ class Table(Source):
         *,
         folder: str = "mydata",
         file: str = "table.csv",
+        join: Sequence[JoinedTable] = (),
         modalities: Mapping[str, TableModality] | None = None,
         tasks: Mapping[str, TableTask] | None = None,
         id: str = "",
@@ -110,6 +114,7 @@ class Table(Source):
     ) -> None:
         super().__init__(folder=folder)
         self.file, self.unknown, self.reading = file, tuple(unknown), reading
+        self.join = tuple(join)
         self.modalities, self.tasks = dict(modalities or {}), dict(tasks or {})
         self.columns = {"id": id, "subject": subject, "group": group, "split": split}
         self.groups, self.group_unit = tuple(groups), group or "group"
@@ -135,9 +140,9 @@ class Table(Source):
                 raise SpecError(f"modality '{name}': a {modality.kind} modality lists its 'columns'")
         for name, task in self.tasks.items():
             TASKS.get(task.kind).table_check(name, task)
-        wrong = sorted(set(self.reading.split_words) - set(SPLITS))
+        wrong = sorted(set(self.reading.split_words) - {*SPLITS, OPEN})
         if wrong:
-            raise SpecError(f"reading.split_words names {wrong}; it says which words mean train, val and test")
+            raise SpecError(f"reading.split_words names {wrong}; it says which words mean train, val, test and open")
 
     def cell_options(self) -> dict[str, Any]:
         """How the cells of a row are read, with the types of columns as they were found."""
@@ -166,14 +171,15 @@ class Table(Source):
         table = ArrowTable(
             self.path / self.file,
             self.index_folder,
-            told=TextFormat(how.separator, how.encoding, how.sheet),
+            told=TextFormat(how.separator, how.encoding, how.sheet, how.part),
             unknown=Unknown(self.unknown, how.values),
+            joined=self.join,
         )
         self._rows = rows = TypedTable(table, how)
         named = [*self.columns.values(), *self.groups, *(m.column for m in self.modalities.values())]
         table.require([c for c in named if c])
         self.tasks = {n: replace(t, columns=rows.columns(t.columns)) for n, t in self.tasks.items()}
-        labels = [c for n, t in self.tasks.items() for c in t.labels(n)]
+        labels = [c for n, t in self.tasks.items() for c in (*t.labels(n), *t.beside())]
         spared = {*self.columns.values(), *labels}
         self.modalities = {n: replace(m, columns=rows.columns(m.columns, spared)) for n, m in self.modalities.items()}
         table.require([*labels, *(c for n in self.modalities for c in self._columns_of(n))])
@@ -209,8 +215,8 @@ class Table(Source):
         return TASKS.get(told.kind).table_numbers(task, told)
 
     def stamp(self, root: Path | str | None) -> str:
-        """Size and time of change of the table."""
-        return stamp(Path(root or ".") / self.folder / self.file)
+        """Size and time of change of the table, and of those that are joined."""
+        return stamps(Path(root or ".") / self.folder / self.file, self.join)
 
     def _index(self) -> pd.DataFrame:
         if not self.modalities or not self.tasks:
@@ -231,7 +237,7 @@ class Table(Source):
         told["split"] = self._splits(told["split"])
         strata = [(TASKS.get(t.kind).table_stratum(n, t), t) for n, t in self.tasks.items()]
         first = next((table.texts(c, t.classes) for c, t in strata if c), np.full(count, "", object))
-        self.remarks = self.rows.remarks(self._roles(), told["id"])
+        self.remarks = [*table.remarks, *self.rows.remarks(self._roles(), told["id"]), *self._set_aside()]
         return pd.DataFrame({**told, "stratum": first})
 
     def _ids(self, told: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
@@ -253,7 +259,7 @@ class Table(Source):
 
     def _splits(self, told: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
         words = {"": ""} | {s: s for s in SPLITS}
-        words |= {w: s for s, further in self.reading.split_words.items() for w in further}
+        words |= {w: "" if s == OPEN else s for s, further in self.reading.split_words.items() for w in further}
         wrong = sorted(set(told) - set(words))
         if wrong:
             raise DataError(
@@ -274,7 +280,18 @@ class Table(Source):
         for name, task in self.tasks.items():
             for column in task.labels(name):
                 roles[column] = (*roles.get(column, ()), *task.classes)
+            for column in task.beside():
+                roles.setdefault(column, ())
         return roles
+
+    def _set_aside(self) -> list[str]:
+        """What is said of labels that another column makes unknown."""
+        lines = []
+        for name in self.tasks:
+            for column, words in self._unless(name).items():
+                count = int(self.rows.table.says(column, words).sum())
+                lines.append(f"task '{name}': unknown in {count} rows, where '{column}' says {' or '.join(words)}")
+        return lines
 
     def classes(self, name: str) -> tuple[str, ...]:
         """The classes of a task; where its column has to be searched for them, this is done once."""
@@ -303,7 +320,12 @@ class Table(Source):
                 rows.numbers_known(c, number=True) if c in numbers else rows.known(c, told.classes)
                 for c in told.labels(name)
             ]
-            return TASKS.get(told.kind).table_known(columns)
+            mask = TASKS.get(told.kind).table_known(columns)
+            for column in (c for c in (told.mask, told.library) if c):
+                mask = mask & (rows.numbers_known(column, number=True) if column in numbers else rows.known(column))
+            for column, words in self._unless(name).items():
+                mask = mask & ~rows.table.says(column, words)
+            return mask
 
         return Overview({n: modality(n) for n in self.modalities}, {n: task(n) for n in self.tasks})
 
@@ -380,7 +402,16 @@ class Table(Source):
             DataError: a cell is not what the kind of the task needs.
         """
         told = self.tasks[task]
-        return TASKS.get(told.kind).table_label(task, told, _Cells(self, task, row))
+        if any(text_of(self.rows.table.value(c, row)) in words for c, words in self._unless(task).items()):
+            return None
+        try:
+            return TASKS.get(told.kind).table_label(task, told, _Cells(self, task, row))
+        except DataError as error:
+            raise error if error.file is not None else self._located(error, f"task '{task}'", row) from error
+
+    def _unless(self, task: str) -> dict[str, Sequence[str]]:
+        """Column -> the words at which the labels of a task are unknown, of the columns that are there."""
+        return {c: w for c, w in self.tasks[task].unless.items() if c in self.rows.table.names}
 
     def _located(self, error: DataError, what: str, row: int) -> DataError:
         return DataError(f"{what}: {error}", file=self.rows.table.path, row=self.id(row))

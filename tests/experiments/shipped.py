@@ -25,10 +25,20 @@ PACKAGES = {
     "emp500.yaml": ("diffusers",),
 }
 TINY_FILES = {"ham10000": ("ham10000.py", 56), "pad_ufes20": ("pad_ufes_20.py", 60), "emp500": ("emp.py", 120),
-              "davis_dti": ("davis_dti.py", 12)}  # fmt: skip
+              "davis_dti": ("davis_dti.py", 12), "table_openi": ("openi_pairs.py", 48),
+              "table_medpix": ("medpix2.py", 60), "table_odir": ("odir5k.py", 48),
+              "table_her2st_patches": ("her2st_patches.py", 48), "table_her2st_regions": ("her2st_regions.py", 80),
+              "table_protein_ddg": ("protein_ddg.py", 60), "table_rosmap": ("rosmap.py", 60),
+              "table_tcga_lgg": ("tcga.py", 60), "table_tcga_brca": ("tcga.py", 60),
+              "table_physionet2012": ("physionet2012.py", 60), "table_gb1": ("gb1_fitness.py", 60),
+              "table_brain_tumor": ("brain_tumor_mri_large.py", 64), "table_davis": ("davis_dti.py", 24),
+              "table_secondary_structure": ("secondary_structure.py", 40)}  # fmt: skip
 """Beginning of a configuration's name -> what writes tiny files in the published layout, and how many."""
 FOLDERS = {"ham10000": "ham10000", "pad_ufes20": "pad_ufes_20", "emp500": "emp_metadata",
-           "davis_dti": "davis_dti"}  # fmt: skip
+           "davis_dti": "davis_dti", "table_openi": "openi_pairs", "table_medpix": "medpix2", "table_odir": "odir5k",
+           "table_brain_tumor": "brain_tumor_mri_large", "table_gb1": "gb1_fitness",
+           "table_davis": "davis_dti"}  # fmt: skip
+"""Beginning of a configuration's name -> the folder of its data; others are named as what follows table_."""
 GENERATIVE = Path(__file__).parents[1] / "zoo" / "generation"
 
 
@@ -98,8 +108,9 @@ def small_fit(path: Path, folder: Path, request: pytest.FixtureRequest) -> list[
     root = folder / "root"
     if family:
         writer, n = TINY_FILES[family]
-        (root / FOLDERS[family]).mkdir(parents=True)
-        runpy.run_path(str(GENERATIVE.parents[1] / "data" / writer))["write"](root / FOLDERS[family], n=n)
+        data = root / FOLDERS.get(family, family.removeprefix("table_"))
+        data.mkdir(parents=True)
+        runpy.run_path(str(GENERATIVE.parents[1] / "data" / writer))["write"](data, n=n)
     elif any("--data.root" in file.read_text() for file in files):
         root.symlink_to(request.getfixturevalue("shared_data"), target_is_directory=True)
     options += request.getfixturevalue("tiny")

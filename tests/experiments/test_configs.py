@@ -35,9 +35,16 @@ def check_report(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
-def test_shipped_configuration(path: Path, run, tmp_path: Path, request) -> None:  # type: ignore[no-untyped-def]
-    done = run(*small_fit(path, tmp_path, request))
-    assert "beat the baseline" in done.stdout
+def test_shipped_configuration(path: Path, run, call, tmp_path: Path, request) -> None:  # type: ignore[no-untyped-def]
+    fit = small_fit(path, tmp_path, request)
+    if path.name.startswith(
+        "table_"
+    ):  # in this process: what differs is how files are read, and imports cost seconds
+        code, said = call(*fit)
+        assert code == 0, said[-3000:]
+    else:
+        said = run(*fit).stdout
+    assert "beat the baseline" in said
     (report,) = tmp_path.glob("runs/**/report.json")
     check_report(report.parent)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.contract import TASKS, TaskSpec
+from zoo.errors import DataError
 from zoo.specs import LabelCells, RawTask, TableTask
 from zoo.tasks import parts
 from zoo.tasks.base import Head, TaskKind, short
@@ -117,14 +118,28 @@ class Regression(TaskKind):
 
     @classmethod
     def table_numbers(cls, name: str, told: TableTask) -> tuple[str, ...]:
-        """All of them: each holds one target."""
-        return told.labels(name)
+        """All of them: each holds one target; and that of totals."""
+        return (*told.labels(name), *([told.library] if told.library else []))
 
     @classmethod
     def table_label(cls, name: str, told: TableTask, cells: LabelCells) -> dict[str, float] | None:
         """Target -> number, of the columns that are known."""
-        known = {c: cells.number(c) for c in told.labels(name)}
-        return {c: v for c, v in known.items() if v is not None} or None
+        known = {c: v for c in told.labels(name) if (v := cells.number(c)) is not None}
+        if told.library and known:
+            known = cls._per_ten_thousand(known, told.library, cells.number(told.library))
+        return known or None
+
+    @staticmethod
+    def _per_ten_thousand(counts: Mapping[str, float], column: str, total: float | None) -> dict[str, float]:
+        """Map counts to log(1 + 10000 * count / total); {} where the total is unknown."""
+        if total is None:
+            return {}
+        if total <= 0 or min(counts.values()) < 0:
+            raise DataError(
+                f"counts are at least 0 and their total in column '{column}' is above 0, got a count of "
+                f"{min(counts.values()):g} and a total of {total:g}; correct them, or leave out 'library'"
+            )
+        return {c: float(np.log1p(1e4 * v / total)) for c, v in counts.items()}
 
     @classmethod
     def target_shape(cls, spec: TaskSpec) -> tuple[int, ...]:

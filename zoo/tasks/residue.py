@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from zoo.contract import TASKS, TaskSpec, Tokens
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawTask, TableTask, TargetCodec
+from zoo.specs import LabelCells, RawTask, TableTask, TargetCodec
 from zoo.tasks import parts
 from zoo.tasks.base import Head, TaskKind, short
 from zoo.tasks.classes import class_frequencies
@@ -135,6 +135,22 @@ class TokenClassification(TaskKind):
         super().table_check(name, told)
         if not told.classes:
             raise SpecError(f"task '{name}': lists its 'classes', one letter each, of which a cell holds one a token")
+
+    @classmethod
+    def table_label(cls, name: str, told: TableTask, cells: LabelCells) -> str | None:
+        """The letters of a row, "-" where the mask holds a 0; None where they or the mask are unknown."""
+        text = cells.text(told.labels(name)[0])
+        mask = cells.text(told.mask) if told.mask else None
+        if text is None or (told.mask and mask is None):
+            return None
+        if mask is None:
+            return text
+        if len(mask) != len(text) or set(mask) - {"0", "1"}:
+            raise DataError(
+                f"the mask in column '{told.mask}' is {mask[:20]!r} ({len(mask)} letters), and must be a 0 or 1 for "
+                f"each of the {len(text)} positions"
+            )
+        return "".join(letter if m == "1" else UNKNOWN for letter, m in zip(text, mask, strict=True))
 
     @classmethod
     def check(cls, spec: TaskSpec) -> None:
