@@ -7,7 +7,7 @@ one row at a time. Splitting, fitting on the training split, caching and collati
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from datamodules.io.frames import ImageArray, ImageReading
+from datamodules.io.unknown import RULE
 from zoo.contract import MODALITIES, RawModality, RawTask, Sample
 from zoo.errors import DataError, SpecError
 from zoo.registry import Registry
@@ -250,6 +251,18 @@ class Source(ABC):
         for file in self.files_of(row).values():
             return file.relative_to(self.path).as_posix() if file.is_relative_to(self.path) else str(file)
         return self.id(row)
+
+    def known_cells(self, values: Iterable[Any], column: str, classes: Iterable[str] = ()) -> list[str]:
+        """The cells of a column as text, "" where they are unknown; how many are is said among the remarks.
+
+        Args:
+            values: the cells.
+            column: its name, for the remark.
+            classes: words that are classes, whatever else they mean.
+        """
+        cells, said = RULE.blank(list(values), column, classes)
+        self.remarks += said
+        return cells
 
     @abstractmethod
     def _index(self) -> pd.DataFrame:

@@ -115,6 +115,7 @@ class CBISDDSM(Source):
             table.columns = table.columns.str.replace(" ", "_")
             if lacking := [c for c in _COLUMNS if c not in table.columns]:
                 raise DataError(f"the table lacks the columns {lacking} (spaces as _)", file=path)
+            table["patient_id"] = self.known_cells(table["patient_id"], "patient_id")
             for number, cells in enumerate(table[list(_COLUMNS)].to_numpy().tolist()):
                 line = self._line(dict(zip(_COLUMNS, cells, strict=True)), path, number, locations)
                 known = rows.setdefault(line["id"], line | {"abnormality": kind, "split": part})

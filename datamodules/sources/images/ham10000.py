@@ -9,6 +9,7 @@ import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, one_of, read_csv
+from datamodules.io.unknown import UNKNOWN_WORDS
 from zoo.contract import Sample
 from zoo.errors import DataError
 from zoo.specs import RawModality, RawTask
@@ -29,7 +30,7 @@ SITES = (
 )  # fmt: skip
 """Published localisations, apart from "unknown"."""
 _COLUMNS = ("lesion_id", "image_id", "dx", "age", "sex", "localization")
-_UNKNOWN = ("", "unknown")
+_UNKNOWN = (*UNKNOWN_WORDS, "unknown")
 
 
 @SOURCES.register
@@ -91,7 +92,7 @@ class HAM10000(Source):
         labels = table["dx"].map(DIAGNOSES)
         return table.assign(
             id=table["image_id"], file=table["image_id"].map(files), age=ages, label=labels, subject="",
-            group=table["lesion_id"], stratum=labels, split="",
+            group=self.known_cells(table["lesion_id"], "lesion_id"), stratum=labels, split="",
         )  # fmt: skip
 
     def group_names(self) -> dict[str, tuple[str, ...]]:

@@ -141,6 +141,7 @@ class NIHChestXray14(Source):
             age=np.where(ages > OLDEST, np.nan, ages),
             file=table["id"].map(files),
             subject="",
+            group=self.known_cells(table["group"], "Patient ID"),
             stratum=rarest(positive, tuple(FINDINGS.values()), NO_FINDING),
             split=splits,
         )

@@ -8,6 +8,7 @@ import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import content_keys, merge_groups, one_of, read_csv, require_listed
+from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError
 from zoo.specs import RawModality, RawTask
@@ -85,7 +86,7 @@ class OCTFundus(Source):
         require_listed(self.path / kind, table["file"], path)
         table["eye"] = table["eye"].str.upper()
         for row, (patient, eye, edema, grade) in enumerate(table[["patient", "eye", "DME", "DR"]].to_numpy()):
-            if not patient:
+            if RULE(patient):
                 raise DataError("the patient is empty; every image needs one, for the split", file=path, row=row)
             one_of(eye, ("OD", "OI"), "eye", file=path, row=row)
             one_of(edema, tuple(_EDEMA), "DME", file=path, row=row)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, image_tree, listed_there, read_csv
+from datamodules.io.unknown import UNKNOWN_WORDS
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
 from zoo.specs import RawModality, RawTask
@@ -45,7 +46,7 @@ REGIONS = (
     "THIGH",
 )  # fmt: skip
 _COLUMNS = ("patient_id", "lesion_id", "img_id", "diagnostic", "biopsed", *CLINICAL)
-_UNKNOWN = ("", "UNK", "NaN", "nan")
+_UNKNOWN = (*UNKNOWN_WORDS, "UNK")
 _BOOLEANS = {"True": "yes", "TRUE": "yes", "False": "no", "FALSE": "no"}
 _LIMITS = {"age": 130.0, "fitspatrick": 6.0, "diameter_1": 1000.0, "diameter_2": 1000.0}
 
@@ -118,8 +119,9 @@ class PADUFES20(Source):
         for column in NUMBERS:
             numbers = [_number(v, column, path, row) for row, v in enumerate(table[column])]
             table[column] = np.array(numbers, dtype=object)  # keeps None apart from NaN
-        if (table["patient_id"] == "").any():
-            row = int((table["patient_id"] == "").to_numpy().argmax())
+        nameless = table["patient_id"].isin(UNKNOWN_WORDS).to_numpy()
+        if nameless.any():
+            row = int(nameless.argmax())
             raise DataError("patient_id is empty; every image needs one, for the split", file=path, row=row)
         files = image_tree(self.path, ("images", *(f"imgs_part_{k}" for k in (1, 2, 3))))
         there = listed_there(table["img_id"].tolist(), files, self.missing_images, path)

@@ -182,7 +182,7 @@ class PatchCamelyon(Source):
                     path, "published_split=False needs the slides; add the table, or take the published split"
                 )
             return [""] * count
-        slides: list[str] = read_csv(path, ["wsi"])["wsi"].tolist()
+        slides: list[str] = self.known_cells(read_csv(path, ["wsi"])["wsi"], "wsi")
         if len(slides) != count:
             raise DataError(f"the table has {len(slides)} rows for {count} patches; download it again", file=path)
         return slides

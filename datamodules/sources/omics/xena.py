@@ -226,7 +226,9 @@ class XenaExpression(Source):
         if repeated.any():
             at = int(repeated.argmax())
             raise DataError(f"the sample '{names[at]}' occurs twice; remove a line", file=path, row=lines[at])
-        labels = table[self.label_column].tolist() if self.label_column else [""] * len(names)
+        labels = [""] * len(names)
+        if self.label_column:
+            labels = self.known_cells(table[self.label_column], self.label_column, self.card.tasks[1].classes)
         known = dict(zip(names, labels, strict=True))
         absent = [s for s in samples if s not in known]
         if absent and self.unmatched == "raise":

@@ -13,6 +13,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, Overview, Source, SourceCard
 from datamodules.core.splits import connect
 from datamodules.io.strings import read_strings
+from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
 from zoo.specs import RawModality, RawTask
@@ -100,7 +101,7 @@ class DavisDTI(Source):
         """
         table = read_strings(self.path / file, (name, value), self.name)
         for row, (key, held) in enumerate(zip(table[name], table[value], strict=True), start=2):
-            if not key or not held:
+            if RULE(key) or RULE(held):
                 raise DataError(f"DavisDTI: {name} or {value} is empty; fill it in", file=self.path / file, row=row)
         twice = table[name][table[name].duplicated()]
         if len(twice):

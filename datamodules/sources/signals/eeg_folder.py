@@ -22,6 +22,7 @@ from datamodules.io.formats.recordings import (
     records_of,
     stored_samples,
 )
+from datamodules.io.unknown import RULE
 from datamodules.sources.signals.epochs import Cut, Opened
 from datamodules.sources.signals.options import DEFAULT_END, EpochOptions, ReadingOptions
 from zoo.contract import Sample
@@ -278,6 +279,8 @@ class EEGFolder(Source):
         seen.update(described or [recording.label] if self.window_seconds else described)
         classes = self._classes_of(recording)
         labels = [d if classes is None else classes.get(d, "") for d in described]
+        if classes is None and not self.window_seconds:
+            labels = ["" if RULE(label) else label for label in labels]
         keep = np.array([bool(label) for label in labels], dtype=bool)
         for description in sorted({d for d, k in zip(described, keep, strict=True) if not k}):
             count = sum(d == description for d in described)

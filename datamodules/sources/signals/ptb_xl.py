@@ -132,9 +132,7 @@ class PTBXL(Source):
 
     def _blanked(self, values: Sequence[str], column: str, *, whole: bool) -> list[str]:
         """A column without its unknown cells; whole numbers lose the ".0" that pandas gave them beside gaps."""
-        cells, said = RULE.blank(values, column)
-        self.remarks += said
-        return [c.removesuffix(".0") if whole else c for c in cells]
+        return [c.removesuffix(".0") if whole else c for c in self.known_cells(values, column)]
 
     def _statements(self) -> dict[str, str]:
         """Code of a diagnostic statement -> its label at the level that is wanted."""

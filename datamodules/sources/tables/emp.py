@@ -10,6 +10,7 @@ import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.formats.cells import encode, natural_order
+from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
 from zoo.specs import RawModality, RawTask
@@ -125,7 +126,7 @@ class EarthMicrobiome(Source):
         missing = [c for c in ("#SampleID", "study_id", self.target, *self.columns) if c not in table.columns]
         if missing:
             raise DataError(f"the table lacks the columns {missing}; it has {list(table.columns)[:8]} ...", file=path)
-        labels = table[self.target].tolist()
+        labels = [_word(label) or "" for label in table[self.target]]
         classes = CLASSES.get(self.target) or tuple(natural_order(labels))
         for name, label in zip(table["#SampleID"], labels, strict=True):
             if label not in classes or not label:
@@ -136,11 +137,12 @@ class EarthMicrobiome(Source):
             self.skipped[f"{self.target} of fewer than {self.min_class} rows"] = int(rare.sum())
             table = table[~table[self.target].isin(rare.index)]
             labels, classes = table[self.target].tolist(), tuple(c for c in classes if c not in rare.index)
-        self._studies, codes = encode(table["study_id"].tolist())
+        studies = self.known_cells(table["study_id"], "study_id")
+        self._studies, codes = encode(studies)
         self.card = replace(self.card, tasks=(replace(self.card.tasks[0], classes=classes),))
         index = table[list(self.columns)].copy()
         index["id"], index["subject"], index["split"] = table["#SampleID"], "", ""
-        index["group"], index["stratum"], index["study_code"] = table["study_id"], labels, codes
+        index["group"], index["stratum"], index["study_code"] = studies, labels, codes
         return index
 
     def read(self, row: int) -> Sample:
@@ -175,4 +177,4 @@ class EarthMicrobiome(Source):
 def _word(text: str) -> str | None:
     """A published word as it is, None where it stands for unknown."""
     word = text.strip()
-    return None if word.lower() in UNKNOWN or word.lower().startswith("missing") else word
+    return None if RULE(word) or word.lower() in UNKNOWN or word.lower().startswith("missing") else word

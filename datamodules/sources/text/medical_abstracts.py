@@ -9,6 +9,7 @@ import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.strings import read_strings
+from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
 from zoo.specs import RawModality, RawTask
@@ -94,7 +95,7 @@ class MedicalAbstracts(Source):
                         file=path,
                         row=number,
                     )
-                if not text:
+                if RULE(text):
                     raise DataError("MedicalAbstracts: the abstract is empty; remove the row", file=path, row=number)
                 key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
                 seen[key] += 1

@@ -14,6 +14,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import merge_groups
 from datamodules.io.strings import read_strings
+from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
 from zoo.specs import RawModality, RawTask
@@ -139,7 +140,7 @@ class OpenIReports(Source):
         self.skipped = {f"no text in {' and '.join(self.sections)}": 0}
         self.unlabelled = 0
         for number, (uid, found) in enumerate(zip(table["uid"], labels, strict=True), start=2):
-            if not uid:
+            if RULE(uid):
                 raise DataError("OpenIReports: the uid is empty; fetch the file again", file=path, row=number)
             text = " ".join(t for t in (table[s].iloc[number - 2] for s in self.sections) if t)
             if not text:

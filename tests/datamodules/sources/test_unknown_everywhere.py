@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from datamodules.io.unknown import Unknown
+from datamodules.core.source import SOURCES, Source
+from datamodules.io.unknown import RULE, Unknown
 from datamodules.sources.omics.fasta_labels import FASTALabels
 from datamodules.sources.omics.sequence_table import SequenceTable
 from datamodules.sources.omics.single_cell import SingleCellH5AD
 from datamodules.sources.proteins.protein_fasta import ProteinFASTA
 from datamodules.sources.text.notes import ClinicalNotes
+from tests.experiments.test_every_source import NAMES, _built, generate
 from tests.options import grouped_for
+from zoo.errors import ZooError
 
 LETTERS = ["ACGTACGTAA", "CCGTACGTAC", "GCGTACGTAG", "TCGTACGTAT", "ACCTACGTAA", "AGGTACGTAA"]
 LABELS = ["b", "nan", "a", "", "None", "b"]
@@ -131,3 +137,84 @@ def test_the_rule_itself() -> None:
     assert [rule(v) for v in ("NA", "-9", -9.0, "-9.0", "N/A", [], b"", "none")] == [
         False, True, True, True, True, False, False, False,
     ]  # fmt: skip
+
+
+SOURCES_WITH_TABLES = [n for n in NAMES if n not in ("SequenceTable", "UCISplice", "PMCVQA", "EEGBIDS")]
+"""Sources of which one cell is spoiled. A sequence may be NA, PMC-VQA has any text for a question, and EEGBIDS, whose
+recordings take long to open, has a test of its own."""
+
+
+def tables(folder: Path) -> Iterator[tuple[Path, str, list[list[str]]]]:
+    """The tables below a folder, one of each header, with their separators and cells."""
+    seen = set()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in (".csv", ".tsv"):
+            continue
+        separator = "\t" if path.suffix == ".tsv" else ","
+        with path.open(newline="") as handle:
+            cells = list(csv.reader(handle, delimiter=separator))
+        if len(cells) > 2 and tuple(cells[0]) not in seen:
+            seen.add(tuple(cells[0]))
+            yield path, separator, cells
+
+
+def named_unknown(source: Source) -> set[str]:
+    """Where a class, a category, a group or a text of a source is a word for unknown."""
+    found = {c for c in ("group", "subject", "stratum") for v in source.index[c] if v and RULE(str(v))}
+    found |= {f"class of {t.name}" for t in source.card.tasks for c in t.classes if RULE(c)}
+    found |= {f"group {g}" for g, names in source.group_names().items() for n in names if RULE(n)}
+    for row in range(min(len(source), 8)):
+        sample = source.peek(row)
+        for name, value in (*sample.inputs.items(), *sample.targets.items()):
+            held = value if isinstance(value, dict) else {"": value}
+            found |= {f"{name} {k}" for k, v in held.items() if isinstance(v, str | float) and RULE(v)}
+    return found
+
+
+@pytest.mark.parametrize("name", SOURCES_WITH_TABLES)
+def test_no_cell_of_a_published_table_makes_an_unknown_class(name: str, tmp_path: Path) -> None:
+    """Each column of each table in turn says nothing, NA or nan in its second row: refused, or unknown."""
+
+    def opened() -> Source:
+        source: Source = SOURCES.get(name)(**_built(name))
+        source.open(tmp_path)
+        return source
+
+    folder = SOURCES.get(name)(**_built(name)).folder
+    if not folder:
+        pytest.skip("it ships with a dependency")
+    (tmp_path / folder).mkdir()
+    generate(name, tmp_path / folder)
+    for path, separator, cells in tables(tmp_path / folder):
+        whole = path.read_bytes()
+        for column, word in itertools.product(range(len(cells[0])), ("", "NA", "nan")):
+            spoiled = [list(line) for line in cells]
+            spoiled[2][column] = word
+            with path.open("w", newline="") as handle:
+                csv.writer(handle, delimiter=separator, lineterminator="\n").writerows(spoiled)
+            try:
+                source = opened()
+            except ZooError:
+                continue
+            assert named_unknown(source) == set(), f"{path.name}, column {cells[0][column]!r}: {word!r}"
+        path.write_bytes(whole)
+
+
+def test_labels_of_xena(tmp_path: Path) -> None:
+    generate("XenaExpression", tmp_path / "x")
+    plain = SOURCES.get("XenaExpression")(
+        **grouped_for(
+            SOURCES.get("XenaExpression"), folder="x", file="BRCA_clinicalMatrix", label_column="PAM50Call_RNAseq"
+        )
+    )
+    table = tmp_path / "x" / plain.phenotype
+    lines = table.read_text().splitlines()
+    place = lines[0].split("\t").index(plain.label_column)
+    for number, word in ((1, "NA"), (2, "nan"), (3, "")):
+        cells = lines[number].split("\t")
+        cells[place] = word
+        lines[number] = "\t".join(cells)
+    table.write_text("\n".join(lines) + "\n")
+    plain.open(tmp_path)
+    assert not {"NA", "nan", ""} & set(plain.card.tasks[1].classes)
+    assert any(plain.label_column in r and "1 'NA', 1 'nan'" in r for r in plain.remarks), plain.remarks

@@ -50,7 +50,7 @@ def test_unknown_is_none(tmp_path: Path) -> None:
         (",female,back", ",F,back", "sex 'F'"),
         ("30.0,", "300,", "age must be.*'300'.*row: 0"),
         ("30.0,", "x,", "age must be.*'x'"),
-        ("30.0,", "nan,", "age must be.*'nan'"),
+        ("30.0,", "inf,", "age must be.*'inf'"),
         ("ISIC_0000003", "ISIC_0009999", "ISIC_0009999.*row: 3"),
         ("lesion_id,", "lesion,", "lacks a column"),
     ],

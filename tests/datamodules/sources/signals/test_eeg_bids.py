@@ -98,3 +98,13 @@ def test_what_is_not_there(root: Path, bids: BIDSOptions, epochs: EpochOptions, 
 def test_a_label_is_of_windows() -> None:
     with pytest.raises(SpecError, match="together"):
         EEGBIDS(bids=BIDSOptions(label="group"))
+
+
+def test_a_trial_type_that_says_nothing_is_no_class(tmp_path: Path) -> None:
+    folder = tmp_path / "eeg_bids"
+    written["write"](folder, n=1)
+    events = next((folder / "sub-01").rglob("*_events.tsv"))
+    events.write_text(events.read_text().replace("left", "nan", 1))
+    source = opened(tmp_path)
+    assert source.card.tasks[0].classes == ("left", "right")
+    assert source.skipped == {"the description 'nan' has no class in 'events'": 1}
