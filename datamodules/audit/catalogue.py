@@ -126,11 +126,13 @@ def _dataclasses(hint: Any) -> list[type]:
 def _fields(described: type) -> list[str]:
     """Each field of a dataclass with its type, default and explanation, and the kinds that it can be of."""
     said = _explanations(inspect.getdoc(described) or "", "Attributes")
-    lines = [f"{described.__name__}:"]
+    lines, hints = [f"{described.__name__}:"], get_type_hints(described)
     for field in fields(described):
         lines.append(f"  {field.name}: {field.type}{_default(field)}")
         if field.name in said:
             lines.append(f"      {said[field.name]}")
+        for inner in _dataclasses(hints.get(field.name)):
+            lines += [f"      {line}" for line in _fields(inner)]
     kinds = getattr(described, "kinds", None)
     if isinstance(kinds, Registry):
         declared = kinds.declared()

@@ -17,6 +17,8 @@ from PIL import Image
 import datamodules.phantom
 import datamodules.sources  # noqa: F401
 from datamodules.core.source import SOURCES
+from datamodules.io.joined_table import JoinedTable
+from datamodules.io.long_table import LongTable
 from datamodules.sources.table import Table, TableModality
 from zoo.contract import MODALITIES, TASKS
 from zoo.specs import TableTask
@@ -65,9 +67,14 @@ def test_describe_shows_every_field_of_a_modality_and_a_task_of_a_table(call: Ca
         for field in dataclasses.fields(described):
             line, told = re.search(rf"\n +{field.name}: (.*)\n +(.*)", part).groups()  # type: ignore[union-attr]
             assert line.startswith(str(field.type))
-            assert line.endswith("must be given" if field.name == "kind" else repr(field.default))
+            made = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            assert line.endswith("must be given" if field.name == "kind" else repr(made))
             assert told.endswith(".")
         assert all(re.search(rf"\n +{name}  +[A-Z].{{10,}}", part) for name in kinds)
+    joined, inner = arguments.split("JoinedTable:")[1].split("TableModality:")[0].split("LongTable:")
+    for part, described in ((joined, JoinedTable), (inner, LongTable)):
+        for field in dataclasses.fields(described):
+            assert re.search(rf"\n +{field.name}: ", part), field.name
     source = yaml.safe_load(example)["data"]["init_args"]["sources"][0]["init_args"]
     assert source.pop("reading")["exceptions"] == "missing"
     for key, described in (("modalities", TableModality), ("tasks", TableTask)):
