@@ -31,6 +31,10 @@ FEW = 0.1
 NAMED = 5
 
 
+EXACT = 2**53
+"""Up to here a float holds every whole number."""
+
+
 @dataclass(frozen=True)
 class ColumnType:
     """How the cells of one column are read.
@@ -212,6 +216,30 @@ class Reader:
         if self.policy == "error":
             return np.zeros(len(column), dtype=bool)
         return self._one_by_one(column, odd, lambda v: almost_number(v) is None)
+
+    def too_long(self, column: Any, known: Mask) -> Mask:
+        """(N,) whether a known cell of a column of numbers is whole and beyond 2^53, so that a float rounds it.
+
+        Args:
+            column: a pyarrow array of a plain type.
+            known: (N,) whether a cell is known.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        none = np.zeros(len(column), dtype=bool)
+        if self.type.kind == "category" or pa.types.is_boolean(column.type):
+            return none
+        if pa.types.is_integer(column.type):
+            limits = pc.min_max(column)
+            if all(v is None or abs(v) <= EXACT for v in (limits["min"].as_py(), limits["max"].as_py())):
+                return none
+            return self._one_by_one(column, known, lambda v: abs(v) > EXACT)
+        if not pa.types.is_large_string(column.type):
+            return none
+        long = pc.match_substring_regex(pc.utf8_trim_whitespace(column), r"^[-+]?[0-9]{16,}$")
+        among: Mask = known & pc.fill_null(long, False).to_numpy(zero_copy_only=False)
+        return self._one_by_one(column, among, lambda v: abs(int(v)) > EXACT)
 
     def _one_by_one(self, column: Any, among: Mask, test: Callable[[Any], bool]) -> Mask:
         found = np.zeros(len(column), dtype=bool)

@@ -184,7 +184,21 @@ class TypedTable:
             roles: column -> the classes that are declared for it.
             names: (N,) of the rows.
         """
-        return [*self._exceptions(names), *self._unknown(roles), *self._types()]
+        return [*self._exceptions(names), *self._unknown(roles), *self._too_long(names), *self._types()]
+
+    def _too_long(self, names: npt.NDArray[np.object_]) -> list[str]:
+        """Columns of numbers with whole numbers that a float does not hold to the last digit."""
+        lines = []
+        for name, reader in self._readers.items():
+            rows = reader.too_long(self.table.column(name), self.known(name))
+            if rows.any():
+                row = int(np.argmax(rows))
+                lines.append(
+                    f"warning: column '{name}' is read as numbers, of which {int(rows.sum())} are whole and beyond "
+                    f"2^53, such as {self.value(name, row)} in row {names[row]}: their last digits are rounded. If it "
+                    f"holds codes, say so: reading.types: {{{name}: category}}"
+                )
+        return _first(lines, "columns of numbers beyond 2^53")
 
     def _exceptions(self, names: npt.NDArray[np.object_]) -> list[str]:
         lines = []

@@ -43,7 +43,8 @@ def one_sentence(message: str) -> str:
         return f"{key}: {_unknown_option(refused[1], message)}"
     expected = _expected(lines)
     if expected:
-        return f"{key}: expected {' or '.join(expected)}{_got(message)}"
+        got = _got(message)
+        return f"{key}: expected {' or '.join(expected)}{got}{_quotes(expected, got)}"
     told = [line for line in map(_told, lines) if line]
     return f"{key}: {shorten(told[-1], LONGEST)}" if told else f"{key}: the value does not fit{_got(message)}"
 
@@ -97,6 +98,25 @@ def _got(message: str) -> str:
     nested = re.fullmatch(r"NestedArg\(key='[^']*', val=(.+)\)", value)
     value = nested[1].strip("'") if nested else value
     return f", got '{shorten(value, VALUE)}'"
+
+
+def _quotes(expected: Sequence[str], got: str) -> str:
+    """That a word has to be quoted, where YAML made something else of it.
+
+    >>> _quotes(["str"], ", got 'False'")
+    "; YAML takes yes, no, on, off, true and false for truth values: write such words in quotes, as in ['yes', 'no']"
+    """
+    value = got.removeprefix(", got ").strip("'")
+    if "str" not in expected:
+        return ""
+    if value in ("True", "False"):
+        return (
+            "; YAML takes yes, no, on, off, true and false for truth values: write such words in quotes, as in "
+            "['yes', 'no']"
+        )
+    if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|None", value):
+        return f"; YAML takes this for a number or nothing: write words in quotes, as in '{value}'"
+    return ""
 
 
 def _unknown_option(option: str, message: str) -> str:

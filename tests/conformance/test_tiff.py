@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,31 @@ def stack_last(path: Path) -> npt.NDArray[Any]:
     return np.moveaxis(with_tifffile(path), 0, -1)
 
 
+def twelve_bits(folder: Path) -> Path:
+    """Grey levels of 12 bits, two of them in three bytes, as microscopes and old scanners write them."""
+    values = np.random.default_rng(0).integers(0, 4096, (5, 8))
+    rows = [int("".join(f"{v:012b}" for v in row), 2).to_bytes(12, "big") for row in values.tolist()]
+    data = b"".join(rows)
+    tags = [(256, 8), (257, 5), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 5), (279, len(data))]
+    listed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<I", 8 + len(data))
+    path = folder / "a.tif"
+    path.write_bytes(head + data + struct.pack("<H", len(tags)) + listed + bytes(4))
+    return path
+
+
+def without_imagecodecs(path: Path) -> Any:
+    """Read as where tifffile does not find the package, be it installed or not."""
+    from tifffile import tifffile as module
+
+    def missing(*_: Any, **__: Any) -> Any:
+        raise NotImplementedError("packints_decode of 12-bit integers requires the 'imagecodecs' package")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.TiffPage, "asarray", missing)
+        return read_image(path)
+
+
 TIFF = Format(
     "TIFF",
     library="tifffile.imread, Pillow",
@@ -225,6 +251,9 @@ TIFF = Format(
         Variant("OME-TIFF of two levels", pyramid, reference=lambda p: with_tifffile(p, level=0)),
         Variant("the second level of an OME-TIFF", pyramid, ours=taking(level=1),
                 reference=lambda p: with_tifffile(p, level=1)),
+        Variant("samples of 12 bits", twelve_bits, needs="imagecodecs"),
+        Variant("samples of 12 bits without imagecodecs", twelve_bits, ours=without_imagecodecs,
+                error="pip install -e '.[slides]'"),
         Variant("a third level of two", pyramid, ours=taking(level=2), error="no level 2"),
     ),
 )  # fmt: skip

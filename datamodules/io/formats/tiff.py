@@ -128,7 +128,7 @@ def _page(file: Any, page: Any, handle: BinaryIO) -> npt.NDArray[Any]:
         raise DataError(f"its colours are {_PHOTOMETRIC[page.photometric]} in a layout that is not read; save as RGB")
     try:
         return _finished(page.asarray(), page)
-    except ValueError as error:
+    except (ValueError, NotImplementedError) as error:  # the second for samples of 12 bits, which lie in pairs
         if "imagecodecs" not in str(error):
             raise
         if top and plain and bits == 16 and page.sampleformat == 1:

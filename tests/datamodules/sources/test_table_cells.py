@@ -294,3 +294,36 @@ def test_the_summary_and_the_audit_say_it(tmp_path: Path, capsys: pytest.Capture
     for remark in ("'<5' in row 38", "column 'crp': 1 of 40 cells are unknown (1 'nan')", "read as numbers: crp"):
         assert remark in said
         assert any(remark in r for r in report.remarks)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_whole_numbers_beyond_two_to_the_53(tmp_path: Path, form: str) -> None:
+    """As names and groups they keep every digit; as numbers they are rounded, and this is said."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    (tmp_path / "x").mkdir()
+    first = 2**53 + 1
+    rows = pa.table(
+        {
+            "id": pa.array([first + k for k in range(4)], pa.int64()),
+            "patient": pa.array([2**64 - 1, 2**64 - 2, 2**64 - 3, None], pa.uint64()),
+            "count": pa.array([first + k for k in range(4)], pa.int64()),
+            "age": pa.array([1, 2, 3, 4], pa.int64()),
+        }
+    )
+    path = tmp_path / "x" / f"t.{form}"
+    parquet.write_table(rows, path) if form == "parquet" else csv.write_csv(rows, path)
+    source = Table(
+        folder="x",
+        file=path.name,
+        id="id",
+        group="patient",
+        modalities={"clinical": TableModality("tabular", columns=("age",))},
+        tasks={"count": TableTask("regression")},
+    )
+    source.open(tmp_path)
+    assert source.index["id"].tolist() == [str(first + k) for k in range(4)]
+    assert source.index["group"].tolist() == [str(2**64 - 1), str(2**64 - 2), str(2**64 - 3), ""]
+    assert any("column 'count' is read as numbers, of which 4 are whole" in r for r in source.remarks)
+    assert not any("'age'" in r for r in source.remarks)
