@@ -15,7 +15,7 @@ from typing import Any, NoReturn, get_type_hints
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
 
@@ -23,6 +23,7 @@ from datamodules.core.base import DATAMODULES, BaseDataModule
 from experiments.core.parse_error import one_sentence
 from experiments.core.plugins import use_named_plugins
 from zoo.callbacks.bundle import BundleOptions, write_bundle
+from zoo.callbacks.line_progress import LineProgress
 from zoo.callbacks.report import ReportCallback
 from zoo.callbacks.resume import ResumeCallback
 from zoo.errors import SpecError, unknown_name, zoo_cause
@@ -139,6 +140,17 @@ class ZooCLI(LightningCLI):
         threads = int(self.config[self.subcommand].threads or 0)
         if threads > 0:
             torch.set_num_threads(threads)
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """The trainer, which keeps a checkpoint "last"; where there is no terminal, its progress is lines."""
+        trainer = super().instantiate_trainer(**kwargs)
+        for kept in trainer.checkpoint_callbacks:
+            if type(kept) is ModelCheckpoint and kept.monitor is None and kept.save_last is None:
+                kept.save_last = "link"  # what Lightning adds by itself has no name that could be told beforehand
+        if not sys.stdout.isatty():
+            held: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+            held[:] = [LineProgress() if isinstance(c, ProgressBar) else c for c in held]
+        return trainer
 
     def before_fit(self) -> None:
         """Give the whole configuration to W&B; hand gradient clipping over to a model that steps by itself.

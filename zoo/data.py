@@ -142,6 +142,9 @@ class Pipeline(Protocol):
     def labels(self, split: str, task: str) -> tuple[Tensor, Tensor]:
         """Encoded labels (n, ...) of a task in a split, and the number (n,) of the source of each."""
 
+    def group_columns(self) -> list[str]:
+        """Names of the group columns that any source has, such as "subject" and "organ"."""
+
     def groups(self, column: str, rows: Rows) -> list[str]:
         """The name of the group of each row in a group column such as "subject"; "" where it is unknown."""
 

@@ -113,6 +113,10 @@ class PipelineView:
         rows = self.rows[split]
         return self.whole.encoded(task, rows[self.predictable(spec)[rows]])
 
+    def group_columns(self) -> list[str]:
+        """Names of the group columns that any source has."""
+        return self.whole.group_columns()
+
     def groups(self, column: str, rows: Rows) -> list[str]:
         """See Pipeline.groups."""
         return self.whole.groups(column, rows)

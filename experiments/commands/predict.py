@@ -6,6 +6,8 @@ import argparse
 import json
 import math
 import re
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -96,8 +98,21 @@ class Predict(BundleCommand):
         begin = written.begin({t: bundle.headings(t) for t in bundle.model.tasks})
         if begin:
             print(f"{begin} of {len(rows)} rows are predicted already; going on", flush=True)
-        with steps("predicting", len(rows), begin) as progress:
-            for start in range(begin, len(rows), options.batch):
+        try:
+            self._predict(bundle, rows, written, options)
+        except KeyboardInterrupt:
+            print(f"\nstopped after {written.rows} of {len(rows)} rows; go on with: zoo predict "
+                  f"{shlex.join(arguments)}", file=sys.stderr, flush=True)  # fmt: skip
+            return 130
+        written.finish(len(rows))
+        say_problems(written.problems, len(rows))
+        print(f"predictions: {options.out}/predictions_*.csv", flush=True)
+        return 0
+
+    def _predict(self, bundle: Bundle, rows: NewRows, written: Written, options: argparse.Namespace) -> None:
+        """Predict the rows that are not written yet, batch by batch."""
+        with steps("predicting", len(rows), written.rows) as progress:
+            for start in range(written.rows, len(rows), options.batch):
                 stop = min(start + options.batch, len(rows))
                 parts = bundle.predict_part(rows, start, stop, coverage=options.coverage)
                 problems = next(iter(parts.values()))["problem"] if parts else []
@@ -105,10 +120,6 @@ class Predict(BundleCommand):
                     {t: frame.to_csv(index=False, header=False) for t, frame in parts.items()}, stop, problems
                 )
                 progress.to(stop)
-        written.finish(len(rows))
-        say_problems(written.problems, len(rows))
-        print(f"predictions: {options.out}/predictions_*.csv", flush=True)
-        return 0
 
 
 def identity(bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:

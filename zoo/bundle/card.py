@@ -25,7 +25,7 @@ class CardFacts:
         name: of the model; "" takes that of its class.
         config: name of the configuration that it was trained by; "" for none.
         seed: of the training; "" where it is not known.
-        subgroups: lines of Markdown on results by subgroup.
+        subgroups: lines of Markdown on results by subgroup; () for none.
     """
 
     name: str = ""
@@ -78,7 +78,10 @@ def write_card(
         "",
         *_results(lines),
         "",
-        *(("## Subgroups", "", *facts.subgroups, "") if facts.subgroups else ()),
+        "## Subgroups",
+        "",
+        *(facts.subgroups or ("Nothing was computed by subgroup.",)),
+        "",
         "## Trust",
         "",
         *_trust(trust),

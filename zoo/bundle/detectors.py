@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from zoo.contract import MODALITIES, Batch, ModalitySpec
@@ -40,14 +41,23 @@ def numbers(batch: Batch, modalities: Mapping[str, ModalitySpec], vectors: Tenso
 
 @torch.no_grad()
 def gathered(model: TaskModel, batches: Iterable[Batch]) -> dict[str, Tensor]:
-    """Detector -> numbers (N, F) of all rows of batches, with a model in evaluation mode."""
+    """Detector -> numbers (N, F) of all rows of batches, with a model in evaluation mode.
+
+    Where several processes have a part of the rows each, every one gets those of all: call it on every rank.
+    """
     parts: dict[str, list[Tensor]] = {}
     for batch in batches:
         if len(batch):
             batch = batch.to(model.device)
             for name, (_, values) in numbers(batch, model.modalities, model.predict(batch).vectors).items():
                 parts.setdefault(name, []).append(values)
-    return {name: torch.cat(each) for name, each in parts.items()}
+    found = {name: torch.cat(each) for name, each in parts.items()}
+    if not dist.is_initialized():
+        return found
+    everyone: list[dict[str, Tensor]] = [{}] * dist.get_world_size()
+    dist.all_gather_object(everyone, found)
+    names = dict.fromkeys(name for each in everyone for name in each)
+    return {name: torch.cat([each[name] for each in everyone if name in each]) for name in names}
 
 
 def fit_detectors(train: Mapping[str, Tensor], validation: Mapping[str, Tensor]) -> dict[str, Outliers]:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from zoo.bundle.card import CardFacts
 from zoo.bundle.save import learn, save
+from zoo.bundle.subgroups import subgroup_lines
 from zoo.callbacks.report import ReportCallback, config_name, run_folder
 from zoo.data import data_module
 from zoo.errors import SpecError
@@ -63,7 +64,12 @@ def write_bundle(
     if not trainer.is_global_zero:
         return
     reports = [c for c in cast(Any, trainer).callbacks if isinstance(c, ReportCallback)]
-    facts = CardFacts(config=config_name(), seed=os.environ.get("PL_GLOBAL_SEED", ""))
+    evaluation = taken.evaluation
+    facts = CardFacts(
+        config=config_name(),
+        seed=os.environ.get("PL_GLOBAL_SEED", ""),
+        subgroups=subgroup_lines(evaluation.kinds, evaluation.results.get("test", {}), data.pipeline),
+    )
     try:
         save(
             folder,

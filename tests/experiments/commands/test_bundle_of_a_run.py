@@ -1,0 +1,136 @@
+"""From fit to predict on the command line: progress in a log, names of files, kills, and two processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from experiments.commands import predict
+from tests.experiments.conftest import ROOT, Call, Run
+
+MANY = (
+    "[{class_path: datamodules.phantom.PhantomCohort, init_args: {n: 400, size: 16, presence: 0.6, "
+    "modalities: [xray, genomics, question], tasks: [disease, vqa]}}]"
+)
+"""Rows enough for detectors."""
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv.pop(1))
+from experiments.commands import predict
+add, count = predict.Written._note, []
+def die(self):
+    count.append(0)
+    if len(count) == 4:  # the batch is in the files, the note does not say so
+        os.kill(os.getpid(), signal.SIGKILL)
+    add(self)
+predict.Written._note = die
+predict.Predict().main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def fitted(run: Run, small: str, tmp_path: Path) -> tuple[Path, str]:
+    done = run("fit", "--config", small, "--bundle.write=true", "--trainer.enable_progress_bar=true",
+               "--trainer.enable_checkpointing=true")  # fmt: skip
+    (bundle,) = tmp_path.glob("runs/small/version_*/bundle")
+    return bundle, done.stdout + done.stderr
+
+
+def table_of(bundle: Path, rows: int) -> Path:
+    """A table of new rows: the examples of the bundle again and again, with another question each."""
+    examples = pd.read_csv(bundle / "examples" / "rows.csv", dtype=str)
+    parts = pd.concat([examples] * rows, ignore_index=True).iloc[:rows]
+    for k, name in enumerate(parts.columns):
+        parts.loc[np.arange(rows) % (k + 2) == 0, name] = np.nan
+    path = bundle / "examples" / "new.csv"
+    parts.to_csv(path, index=False)
+    return path
+
+
+def test_from_fit_to_predict(fitted: tuple[Path, str], call: Call, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    bundle, said = fitted
+    assert "\r" not in said
+    assert "epoch 1 of 2, batch " in said
+    assert "epoch 2 of 2, batch " in said
+    assert "train/loss" in said
+    assert "test: " in said
+    assert (bundle.parent / "checkpoints" / "last.ckpt").exists()
+    assert "## Subgroups\n\nNot shown: " in (bundle / "README.md").read_text()
+    table = table_of(bundle, 22)
+    table = table.rename(tmp_path / "new.csv")
+    options = ["--model", str(bundle), "--table", str(table), "--folder", str(bundle / "examples"), "--batch", "5"]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(ROOT), *options, "--out", "cut"], cwd=tmp_path, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == -9, done.stderr[-2000:]
+    assert json.loads((tmp_path / "cut" / predict.STATE).read_text())["rows"] == 10
+    code, said = call("predict", *options, "--out", "cut")
+    assert code == 0, said
+    assert "10 of 22 rows are predicted already; going on" in said
+    assert "predicting: 22 of 22" in said
+    assert "\r" not in said
+    assert call("predict", *options, "--out", "whole")[0] == 0
+    files = sorted(p.name for p in (tmp_path / "whole").iterdir())
+    assert len(files) > 2
+    for name in files:
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    for more, what in ((["--coverage", "0.8"], "coverage"), (["--batch", "7"], "batch")):
+        code, said = call("predict", *options, *more, "--out", "cut")
+        assert code
+        assert f"predictions of another {what}; give another --out" in said
+    table.write_text(table.read_text() + "\n")
+    code, said = call("predict", *options, "--out", "cut")
+    assert code
+    assert "predictions of another table; give another --out" in said
+
+    def stop(self: predict.Written, *arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predict.Written, "add", stop)
+    code, said = call("predict", *options, "--out", "stopped")
+    assert code == 130
+    assert f"stopped after 0 of 22 rows; go on with: zoo predict --model {bundle} --table" in said
+
+
+@pytest.mark.slow
+def test_nothing_is_said_of_a_test_that_was_not_made(run: Run, small: str, tmp_path: Path) -> None:
+    run("fit", "--config", small, "--bundle.write=true", "--test_after_fit=false", "--bundle.training_rows=false")
+    (bundle,) = tmp_path.glob("runs/small/version_*/bundle")
+    card = (bundle / "README.md").read_text()
+    assert "The model was not tested." in card
+    assert "The model was not tested, so nothing is known of subgroups." in card
+    assert "The bundle holds no training rows." in card
+    run("predict", "--model", str(bundle), "--table", str(bundle / "examples" / "rows.csv"), "--out", "out")
+    assert len(pd.read_csv(tmp_path / "out" / "predictions_disease.csv")) == 2
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_bundle_of_all_rows(run: Run, small: str, tmp_path: Path) -> None:
+    """Without a step of training both have the same weights, and must learn the same of validation rows."""
+    common = ["fit", "--config", small, "--bundle.write=true", "--trainer.max_epochs=0", f"--data.sources={MANY}"]
+    done = {}
+    for name, more in (("one", ()), ("two", ("--trainer.devices=2", "--trainer.strategy=ddp"))):
+        done[name] = run(*common, f"--bundle.folder={tmp_path / name}", *more).stdout
+    assert done["two"].count("bundle: ") == 1
+    one, two = (json.loads((tmp_path / n / "trust.json").read_text())["tasks"] for n in done)
+    assert one.keys() == two.keys()
+    for task, told in one.items():
+        assert two[task]["rows"] == told["rows"]
+        assert two[task]["temperature"] == pytest.approx(told["temperature"], abs=1e-3)
+        for coverage, limits in told["thresholds"].items():
+            assert two[task]["thresholds"][coverage] == pytest.approx(limits, abs=1e-4), (task, coverage)
+    arrays = [load_file(tmp_path / n / "detector.safetensors") for n in done]
+    assert arrays[0].keys() == arrays[1].keys()
+    assert arrays[0]
+    for name, values in arrays[0].items():
+        assert values.shape == arrays[1][name].shape
+        if not name.endswith("axes"):  # which are determined up to their signs
+            assert np.allclose(values, arrays[1][name], atol=1e-3), name
