@@ -586,7 +586,8 @@ class TableTask:
         columns: for kinds that take several columns: of multilabel and regression, one for each label or target
             (0 or 1, or a number).
         classes: the classes; () takes what the column holds, sorted (ordinal: in order, and must be given).
-        modalities: those that may inform the task; () for all.
+        modalities: a row is learned from and predicted where it has one of these; () for any. A fusion of one vector
+            a row still reads the others, LateFusion does not.
         reads: the modality that the head reads (vqa: the question; structure and token_classification: the protein).
         separator: between the labels of a multilabel column.
         path: structure: the file of a (L, 3) or (L, 4) array, with "{}" for the cell.
