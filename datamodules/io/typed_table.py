@@ -195,8 +195,8 @@ class TypedTable:
                 row = int(np.argmax(rows))
                 lines.append(
                     f"warning: column '{name}' is read as numbers, of which {int(rows.sum())} are whole and beyond "
-                    f"2^53, such as {self.value(name, row)} in row {names[row]}: their last digits are rounded. If it "
-                    f"holds codes, say so: reading.types: {{{name}: category}}"
+                    f"2^53, such as {self.value(name, row)} in row {names[row]}: their last digits are rounded. If "
+                    f"it holds codes, say so: reading.types: {{{name}: category}}"
                 )
         return _first(lines, "columns of numbers beyond 2^53")
 

@@ -21,7 +21,8 @@ Call = Callable[..., tuple[int, str]]
         ("--data.init_args.sampling.batch_size=abc", "data.sampling.batch_size: expected int, got 'abc'"),
         (
             '--data.init_args.sources=[{"class_path": "datamodules.sources.Table", "init_args": {"modalities": {"a": '
-            '{"kind": "tabular", "columns": ["age"]}}, "tasks": {"dx": {"kind": "classification", "classes": [no]}}}}]',
+            '{"kind": "tabular", "columns": ["age"]}}, "tasks": {"dx": {"kind": "classification", '
+            '"classes": [no]}}}}]',
             "sources.tasks.classes: expected str, got 'False'; YAML takes yes, no, on, off, true and false for truth",
         ),
         ("--trainer.max_epochs=abc", "trainer.max_epochs: expected int or null, got 'abc'"),
