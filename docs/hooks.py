@@ -74,6 +74,25 @@ def conformance() -> str:
     return "\n".join(parts)
 
 
+def traps() -> str:
+    """Every generated trap: whether the audit finds it, and its false alarms."""
+    import tempfile
+
+    sys.path.insert(0, str(ROOT))
+    from tests.datamodules.audit.traps import SHUFFLES, outcomes
+
+    heads = ("kind", "what leaks", "found", "findings on the clean copy", f"alarms in {SHUFFLES} shuffles of labels")
+    with tempfile.TemporaryDirectory() as folder:
+        return _table(heads, outcomes(Path(folder)))
+
+
+def kinds_of_findings() -> str:
+    """Every kind of finding of the audit."""
+    from datamodules.audit.findings import KINDS
+
+    return _table(("kind", "what it is"), list(KINDS.items()))
+
+
 def licences() -> str:
     """The libraries that pyproject.toml names, with the licence that each installed one states of itself."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -123,5 +142,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "names": names,
     "decisions": decisions,
     "conformance": conformance,
+    "traps": traps,
+    "kinds_of_findings": kinds_of_findings,
     "licences": licences,
 }

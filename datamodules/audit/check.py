@@ -15,6 +15,7 @@ from datamodules.audit.between import between
 from datamodules.audit.examples import Example, label_words, make_example
 from datamodules.audit.findings import Labels, Report, SourceReport
 from datamodules.audit.judge import judge
+from datamodules.audit.labels import control
 from datamodules.audit.leaks import PARTS, Own
 from datamodules.audit.opening import Entry, own_splits
 from datamodules.audit.reading import Reading
@@ -58,6 +59,7 @@ def check_all(
     folds: int = 0,
     grouping: str = "",
     frames: Mapping[str, Any] | None = None,
+    shuffles: int = 0,
     progress: Progress = _silent,
 ) -> Report:
     """Check several sources, and compare them with each other.
@@ -72,11 +74,22 @@ def check_all(
         folds: of the zoo's own split of joined sources.
         grouping: of the zoo's own split of joined sources; see ``own_splits``.
         frames: name or kind of a modality -> the frame that is taken of files of several.
+        shuffles: how often the labels are shuffled, as a control: what is found of labels then is a false alarm.
         progress: wraps the rows while they are read.
     """
     own = _joint(entries, root, fractions, seed, folds, grouping) if joint else [None] * len(entries)
     done = [
-        check(e, root, own=o, limit=limit, fractions=fractions, seed=seed, frames=frames, progress=progress)
+        check(
+            e,
+            root,
+            own=o,
+            limit=limit,
+            fractions=fractions,
+            seed=seed,
+            frames=frames,
+            shuffles=shuffles,
+            progress=progress,
+        )
         for e, o in zip(entries, own, strict=True)
     ]
     seen: Counter[str] = Counter()
@@ -114,6 +127,7 @@ def check(
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     frames: Mapping[str, Any] | None = None,
+    shuffles: int = 0,
     progress: Progress = _silent,
 ) -> Checked:
     """Check one source.
@@ -126,6 +140,7 @@ def check(
         fractions: see ``check_all``.
         seed: see ``check_all``.
         frames: see ``check_all``.
+        shuffles: see ``check_all``.
         progress: see ``check_all``.
     """
     began = time.monotonic()
@@ -158,6 +173,7 @@ def check(
     _count(reading, report)
     reading.chosen = {m.name for m in source.card.modalities if _frame(m, frames or {}, None) is not None}
     report.findings = judge(reading)
+    report.shuffles, report.alarms = shuffles, dict(control(reading, shuffles))
     _show_pairs(source, reading, report)
     report.seconds = round(time.monotonic() - began, 2)
     return Checked(report, reading, source)

@@ -95,6 +95,7 @@ class SourceReport:
         labels: task -> labels.
         groups: group column -> value -> rows, for tests on unseen groups.
         findings: what was found.
+        shuffles: how often the labels were shuffled; alarms: kind of finding -> shuffles in which there was one.
         examples: some rows of each class; pairs: flagged rows side by side.
         error: why the source could not be checked; "" where it was.
         excused: the error may be passed over (another source reads the folder).
@@ -116,6 +117,8 @@ class SourceReport:
     labels: dict[str, Labels] = field(default_factory=dict)
     groups: dict[str, dict[str, int]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    shuffles: int = 0
+    alarms: dict[str, int] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     pairs: list[tuple[str, Example, Example]] = field(default_factory=list)
     error: str = ""

@@ -65,8 +65,15 @@ def print_report(console: Console, report: Report) -> None:
     found = [(s.name, *finding_cells(f)) for s in checked for f in s.findings]
     found += [("between sources", *finding_cells(f)) for f in report.between]
     print_table(console, "Findings", ("source", "level", "kind", "in", "finding", "handled"), found)
+    shuffled = [(s.name, str(s.shuffles), alarm_words(s)) for s in checked if s.shuffles]
+    print_table(console, "Control: labels shuffled", ("source", "shuffles", "false alarms"), shuffled)
     for line in verdicts(report):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def alarm_words(source: SourceReport) -> str:
+    """In how many shuffles of the labels something was found."""
+    return ", ".join(f"{kind}: {n}" for kind, n in sorted(source.alarms.items())) or "none"
 
 
 def finding_cells(finding: Finding) -> tuple[str, str, str, str, str]:

@@ -84,6 +84,8 @@ def _check_options(parser: argparse.ArgumentParser) -> None:
     add("--source", nargs="+", action="extend", default=[], help="only these; default: all that are there")
     add("--config", default="", help="check the sources of this configuration, with its arguments")
     add("--limit", type=int, default=0, help="read at most so many rows of a source (0: all)")
+    words = "shuffle the labels so often, as a control: what is found of labels then is a false alarm"
+    add("--shuffles", type=int, default=0, help=words)
     add("--handled-ok", action="store_true", help="exit 0 where the zoo's own reading handles all leaks")
     add("--html", default="", help="write the report as one page")
     add("--png", default="", help="write a contact sheet")

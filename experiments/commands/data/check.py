@@ -41,6 +41,7 @@ def check(asked: argparse.Namespace, console: Console) -> int:
         folds=config.folds,
         grouping=config.grouping,
         frames=config.frames,
+        shuffles=asked.shuffles,
         progress=progress,
     )
     print_report(console, report)
@@ -53,7 +54,7 @@ def check(asked: argparse.Namespace, console: Console) -> int:
 
 def _entries(asked: argparse.Namespace) -> tuple[Config, bool]:
     """The sources to check, where they lie and how they are split, and whether they are joined."""
-    at_least(asked, limit=0)
+    at_least(asked, limit=0, shuffles=0)
     if asked.config and asked.source:
         raise SpecError("give --config or --source, not both: a configuration names its sources itself")
     config = entries_of_config(Path(asked.config)) if asked.config else None

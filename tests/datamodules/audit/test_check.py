@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 import datamodules.sources  # noqa: F401
-from datamodules.audit import Entry, check, check_all, entry_of
+from datamodules.audit import Entry, check, check_all, entries_of_config, entry_of
 from datamodules.audit.findings import Finding, SourceReport
 from datamodules.audit.report import verdicts
 from datamodules.core.source import SOURCES
@@ -220,3 +221,37 @@ def test_real_images_on_both_sides(shared_data: Path) -> None:
     scan = check(entry_of("BrainTumorMRI"), shared_data).report
     (finding,) = found(scan, "identical")
     assert finding.numbers["across"] == 6
+
+
+def test_shuffled_labels_are_a_control(tmp_path: Path) -> None:
+    rows = visits()
+    for row in rows:
+        row["code"] = {"asthma": "J45", "copd": "J44"}[str(row["disease"])]
+    report = check_all([table(tmp_path, rows)], tmp_path, shuffles=5)
+    (source,) = report.sources
+    assert found(source, "label in input")
+    assert (source.shuffles, source.alarms) == (5, {})
+    assert report.plain()["sources"][0]["alarms"] == {}
+
+
+def test_a_configuration_that_chooses_a_frame_needs_no_note(tmp_path: Path) -> None:
+    (tmp_path / "mydata").mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(4):
+        pages = [Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)) for _ in range(3)]
+        pages[0].save(tmp_path / "mydata" / f"{k}.tif", save_all=True, append_images=pages[1:])
+    (tmp_path / "mydata/table.csv").write_text("f,y\n" + "".join(f"{k}.tif,{'ab'[k % 2]}\n" for k in range(4)))
+    scan = {"kind": "image", "column": "f", "path": "{}"}
+    source = {"modalities": {"scan": scan}, "tasks": {"y": {"kind": "classification"}}}
+    data: dict[str, object] = {"sources": [{"class_path": "datamodules.sources.Table", "init_args": source}]}
+    for frame in (None, 0):
+        path = "datamodules.modalities.imaging.ImageProcessor"
+        processor = {"class_path": path, "init_args": {"reading": {"frame": frame}}}
+        data["processing"] = {"processors": {"image": processor}}
+        (tmp_path / "fit.yaml").write_text(yaml.safe_dump({"data": {"init_args": data}}))
+        config = entries_of_config(tmp_path / "fit.yaml")
+        report = check_all(config.entries, tmp_path, joint=True, frames=config.frames)
+        notes = found(report.sources[0], "frames")
+        assert bool(notes) == (frame is None)
+        assert all("4 of 4 files hold several pages (3 to 3)" in n.message for n in notes)
+        assert all("reading.frame" in n.remedy for n in notes)
