@@ -223,7 +223,9 @@ def _overlaps(reading: Reading) -> list[Finding]:
 def files_by_name(reading: Reading) -> list[Finding]:
     """Find copies and studies by the names of files."""
     classes = {name: classes_of(task, reading.labels[name]) for name, task in reading.tasks.items()}
-    contents = [dict(zip(p.rows, p.contents, strict=True)) for p in reading.prints.values()]
+    contents = [
+        dict(zip(p.rows, p.contents, strict=True)) for p in reading.prints.values() if MODALITIES.get(p.kind).distinct
+    ]
     files = Files(reading.file_names, reading.ids, reading.parts, reading.own, reading.small_pictures(), contents)
     return [*find_copies(files), *find_studies(files, reading.tasks, classes)]
 

@@ -25,6 +25,10 @@ GAIN = 0.1
 """Rows of one study agree in their label by this share of pairs more often than chance."""
 NEARER = 0.25
 """Pictures of one study are nearer to full correlation than others by this share."""
+STUDIES_AT_LEAST = 5
+"""Studies of several rows without which nothing is said."""
+A_CLASS = 3
+"""Studies for each class without which the name may hold the class, and no study."""
 BINS = 4
 """Parts into which numbers are cut, to see whether rows of one study agree."""
 
@@ -88,11 +92,14 @@ def find_studies(files: Files, tasks: dict[str, RawTask], labels: dict[str, dict
         labels: task -> row -> class, or the number as one of BINS classes; see ``classes_of``.
     """
     looks = len(STUDIES) * (len(tasks) + 1)
+    least = max(STUDIES_AT_LEAST, *(A_CLASS * len(set(of.values())) for of in labels.values()), 0)
     for pattern in STUDIES:
         studies = found_by(pattern, files.names)
         sets = _sets(studies)
         judged = files.judge(sets)
-        if not judged.leaks or not _many(studies, sets) or files.are_copies(sets):
+        most = max(FEW, int(COMMON * len(studies)))  # a larger one is a part of the data, such as a class or a site
+        few = len(sets) < least or max(map(len, sets)) > most
+        if not judged.leaks or few or files.are_copies(sets):
             continue
         why = _why(files, studies, labels, level(looks))
         if why:
@@ -121,11 +128,6 @@ def _sets(studies: list[str]) -> list[list[int]]:
         if study:
             held.setdefault(study, []).append(row)
     return [rows for rows in held.values() if len(rows) > 1]
-
-
-def _many(studies: list[str], sets: list[list[int]]) -> bool:
-    """Whether these can be studies: several, and none with so many rows that it is a part of the data."""
-    return len(sets) >= FEW and max(map(len, sets)) <= max(FEW, int(COMMON * len(studies)))
 
 
 def _why(files: Files, studies: list[str], labels: dict[str, dict[int, str]], wanted: float) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import datamodules.sources  # noqa: F401
-from tests.datamodules.audit.traps import ABOUT_SPLITS, TRAPS, Trap
+from datamodules.audit import check_all
+from tests.datamodules.audit.traps import ABOUT_SPLITS, SCAN, TRAPS, Trap, picture, png, table
 
 ABOUT_LABELS = ("label in input", "label words", "shortcut")
 
@@ -45,3 +47,15 @@ def test_every_kind_that_the_audit_knows_has_a_trap() -> None:
 
     assert {t.kind for t in TRAPS} | {"search"} == set(KINDS)
     assert set(ABOUT_SPLITS) < set(KINDS)
+
+
+def test_a_class_that_the_name_holds_is_no_study(tmp_path: Path) -> None:
+    """Files such as 3_017.png, of which the first number is the grade."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "mydata").mkdir()
+    rows = []
+    for k in range(80):
+        file = png(tmp_path / "mydata" / f"{k % 5}_{k:03d}", picture(rng))
+        rows.append({"file": file, "disease": f"grade {k % 5}"})
+    (source,) = check_all([table(tmp_path, rows, SCAN)], tmp_path).sources
+    assert not [f for f in source.findings if f.level == "leak"]
