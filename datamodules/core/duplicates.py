@@ -18,6 +18,11 @@ BITS = 3
 """Hashes of near-identical images differ in at most so many bits."""
 CORRELATION = 0.98
 """Thumbnails of near-identical images correlate by more than this."""
+BEYOND = 0.96
+"""Without the usual picture of their set, thumbnails of near-identical images correlate by more than this: discs on
+black are alike without being copies (docs/decisions/2026-12-audit.md)."""
+USUAL, FEW = 5_000, 20
+"""Pictures that the usual one is made of at most, and how many count as little beside it."""
 DETAIL = 0.75
 """What a 5 x 5 blur takes out of two thumbnails correlates by more than this in near-identical images: see needed."""
 CLOSER = 0.7
@@ -47,7 +52,7 @@ def near_pairs(
     found: list[npt.NDArray[np.int64]] = []
     crowded = np.zeros(len(hashes), dtype=bool)
     look = np.random.default_rng(0).standard_normal((thumbs.shape[1],)).astype(np.float32)
-    place = _project(thumbs, look)
+    place, common = _project(thumbs, look), usual(thumbs)
     for turn, mask in enumerate(masks):
         keys = hashes[rows] & mask
         order = rows[np.lexsort((place[rows], keys))]
@@ -65,7 +70,7 @@ def near_pairs(
                 close &= (differ & earlier) != 0
             pairs = np.stack([np.minimum(left[close], right[close]), np.maximum(left[close], right[close])], axis=1)
             if len(pairs):
-                found.append(pairs[alike(thumbs, pairs, detail)])
+                found.append(pairs[alike(thumbs, pairs, detail, common)])
     pairs = np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].astype(np.int64), int(crowded.sum())
 
@@ -116,20 +121,36 @@ def needed(thumbs: npt.NDArray[np.uint8]) -> float:
     return max(DETAIL, float(usual + CLOSER * (1 - usual)))
 
 
+def usual(thumbs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """The mean (SIDE * SIDE,) of thumbnails of mean 0 and length 1, nearer to 0 where they are few.
+
+    Args:
+        thumbs: (N, SIDE * SIDE) thumbnails.
+    """
+    some = thumbs[:: max(1, -(-len(thumbs) // USUAL))]
+    return np.asarray(_standard(some).sum(axis=0) / (len(some) + FEW), dtype=np.float32)
+
+
 def alike(
-    thumbs: npt.NDArray[np.uint8], pairs: npt.NDArray[np.int64], detail: npt.NDArray[np.float32]
+    thumbs: npt.NDArray[np.uint8],
+    pairs: npt.NDArray[np.int64],
+    detail: npt.NDArray[np.float32],
+    common: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.bool_]:
-    """Tell for each pair whether the thumbnails, and the detail in them, correlate.
+    """Tell for each pair whether the thumbnails, what is not usual in them, and the detail in them correlate.
 
     Args:
         thumbs: (N, side, side) small grey pictures.
         pairs: (P, 2) numbers of the pictures of each pair.
-        detail: (N, side, side) what is left of the pictures without their coarse shapes.
+        detail: (N,) how much the detail of near-identical pictures must correlate; see ``needed``.
+        common: (SIDE * SIDE,) the usual picture; see ``usual``.
     """
     parts = []
     for k in range(0, len(pairs), _CHUNK):
         some = pairs[k : k + _CHUNK]
-        close = (_standard(thumbs[some[:, 0]]) * _standard(thumbs[some[:, 1]])).sum(axis=1) > CORRELATION
+        left, right = (_standard(thumbs[some[:, side]]) for side in (0, 1))
+        close = (left * right).sum(axis=1) > CORRELATION
+        close &= (_standard(left - common) * _standard(right - common)).sum(axis=1) > BEYOND
         close[close] = _fine(thumbs, some[close]) > detail[some[close]].max(axis=1)
         parts.append(close)
     return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)

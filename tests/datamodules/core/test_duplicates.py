@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from datamodules.core.duplicates import BITS, WINDOW, near_pairs, needed, popcount
+from datamodules.core.duplicates import BITS, WINDOW, alike, near_pairs, needed, popcount, usual
 from datamodules.core.fingerprints import Prints
 
 
@@ -43,6 +43,26 @@ def test_reencoded_and_resized_copies_are_found_and_nothing_else() -> None:
     pairs, crowded = near_pairs(prints.hashes, prints.thumbs, prints.detail)
     assert pairs.tolist() == [[3, 40], [5, 41]]
     assert crowded == 0
+
+
+def test_blurred_discs_on_black_are_not_copies() -> None:
+    """As photographs of eyes with a cataract, whose rim is all the detail that they have."""
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[:96, :96] / 48 - 1
+    images = []
+    for _ in range(80):
+        light = rng.uniform(130, 200) + rng.uniform(-25, 25) * x + rng.uniform(-25, 25) * y
+        spot = 20 * np.exp(-((x - rng.uniform(-0.4, 0.4)) ** 2 + (y - rng.uniform(-0.4, 0.4)) ** 2) / 0.02)
+        images.append(np.where(x**2 + y**2 < 0.95, light + spot, 0).clip(0, 255).astype(np.uint8))
+    prints = Prints("image")
+    for row, image in enumerate(images):
+        prints.add(row, image)
+    pairs = np.array(list(combinations(range(80), 2)))
+    detail = np.zeros(80, dtype=np.float32)  # whatever the rims say
+    nothing = np.zeros(prints.thumbs.shape[1], dtype=np.float32)
+    as_they_are = alike(prints.thumbs, pairs, detail, nothing).sum()
+    assert as_they_are > 300
+    assert alike(prints.thumbs, pairs, detail, usual(prints.thumbs)).sum() < as_they_are / 5
 
 
 def test_images_that_look_alike_are_not_copies() -> None:
