@@ -29,6 +29,7 @@ class Content:
 
 
 _EXPORT = "export it as DICOM, NIfTI, TIFF or PNG"
+_CONVERT = "convert it, as with SimpleITK.WriteImage(SimpleITK.ReadImage(old), 'new.nii.gz')"
 _AGAIN = "download it again"
 _UNPACK = "unpack it, and name a file inside"
 _SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
@@ -49,8 +50,8 @@ _SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"P5", Content(PICTURE, "a PGM file")),
     (0, b"P6", Content(PICTURE, "a PPM file")),
     (4, b"ftyp", Content("", "a HEIC picture or a film", "export it as JPEG or PNG")),
-    (0, b"NRRD", Content("", "an NRRD volume", _EXPORT)),
-    (0, b"ObjectType", Content("", "a MetaImage header (.mhd or .mha)", _EXPORT)),
+    (0, b"NRRD", Content("", "an NRRD volume", _CONVERT)),
+    (0, b"ObjectType", Content("", "a MetaImage header (.mhd or .mha)", _CONVERT)),
     (0, b"\x89HDF\r\n\x1a\n", Content("", "an HDF5 file (also .mat of version 7.3, .h5, .mnc)", _EXPORT)),
     (0, b"MATLAB 5.0", Content("", "a MATLAB file", _EXPORT)),
     (0, b"PK\x03\x04", Content("", "a zip archive (also .npz)", _UNPACK)),
