@@ -45,19 +45,30 @@ def gathered(model: TaskModel, batches: Iterable[Batch]) -> dict[str, Tensor]:
 
     Where several processes have a part of the rows each, every one gets those of all: call it on every rank.
     """
+    together = dist.is_initialized()
+    rank, world = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
     parts: dict[str, list[Tensor]] = {}
-    for batch in batches:
+    places: dict[str, list[tuple[int, int]]] = {}
+    for step, batch in enumerate(batches):
         if len(batch):
             batch = batch.to(model.device)
-            for name, (_, values) in numbers(batch, model.modalities, model.predict(batch).vectors).items():
+            for name, (rows, values) in numbers(batch, model.modalities, model.predict(batch).vectors).items():
                 parts.setdefault(name, []).append(values)
-    found = {name: torch.cat(each) for name, each in parts.items()}
-    if not dist.is_initialized():
-        return found
-    everyone: list[dict[str, Tensor]] = [{}] * dist.get_world_size()
-    dist.all_gather_object(everyone, found)
+                places.setdefault(name, []).extend((step, int(row) * world + rank) for row in rows)
+    found = {name: (places[name], torch.cat(each)) for name, each in parts.items()}
+    everyone = [found]
+    if together:
+        everyone = [{} for _ in range(world)]
+        dist.all_gather_object(everyone, found)
     names = dict.fromkeys(name for each in everyone for name in each)
-    return {name: torch.cat([each[name] for each in everyone if name in each]) for name in names}
+    return {name: _in_order([each[name] for each in everyone if name in each]) for name in names}
+
+
+def _in_order(parts: list[tuple[list[tuple[int, int]], Tensor]]) -> Tensor:
+    """The rows (N, F) of all processes in the order in which one process has them, on which their limits depend."""
+    places = [place for where, _ in parts for place in where]
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return torch.cat([values for _, values in parts])[order]
 
 
 def fit_detectors(train: Mapping[str, Tensor], validation: Mapping[str, Tensor]) -> dict[str, Outliers]:

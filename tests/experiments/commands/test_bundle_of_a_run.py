@@ -110,6 +110,9 @@ def test_nothing_is_said_of_a_test_that_was_not_made(run: Run, small: str, tmp_p
     assert "The bundle holds no training rows." in card
     run("predict", "--model", str(bundle), "--table", str(bundle / "examples" / "rows.csv"), "--out", "out")
     assert len(pd.read_csv(tmp_path / "out" / "predictions_disease.csv")) == 2
+    timed = run("bench", "bundle", "--model", str(bundle), "--rows", "3").stdout
+    assert "zoo.load beside it" in timed
+    assert "3 rows:" in timed
 
 
 @pytest.mark.slow
