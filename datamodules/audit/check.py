@@ -21,6 +21,7 @@ from datamodules.audit.opening import Entry, own_splits
 from datamodules.audit.reading import Reading
 from datamodules.core.source import Source
 from datamodules.core.splits import FRACTIONS, SPLITS
+from datamodules.core.thinning import thinned
 from datamodules.io.frames import ImageReading, frames_told
 from zoo.contract import MODALITIES, TASKS, Sample
 from zoo.errors import ZooError
@@ -166,8 +167,8 @@ def check(
     }
     reading = Reading(source, own)
     rows = np.arange(len(source))
-    if 0 < limit < len(rows):
-        rows = np.unique(np.linspace(0, len(rows) - 1, limit).round().astype(np.int64))
+    if limit > 0:
+        rows = thinned(rows, limit)
     _read(source, rows.tolist(), reading, report, progress)
     reading.complete = len(rows) == len(source)
     _count(reading, report)

@@ -6,11 +6,9 @@ that what is found is there, and what is not found may be: ``data check`` reads 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from datamodules.audit.findings import Finding
 from datamodules.audit.judge import copies_in, files_by_name
@@ -19,6 +17,7 @@ from datamodules.audit.leaks import Own
 from datamodules.audit.names import in_runs
 from datamodules.audit.reading import Reading
 from datamodules.core.splits import SPLITS
+from datamodules.core.thinning import thinned
 from zoo.errors import DataError, SpecError
 
 if TYPE_CHECKING:  # what it looks at is made by what calls it
@@ -84,8 +83,8 @@ def _read(data: Pipeline, number: int, own: Own) -> Reading:
     reading.parts = [""] * len(reading.parts)  # whatever was published, this run's split counts
     reading.modalities = {m: raw for m, raw in reading.modalities.items() if m in data.raw_modalities}
     reading.keep_tasks({t: raw for t, raw in data.raw_tasks.items() if t in reading.tasks})
-    headers = set(_thinned(used, HEADERS).tolist())
-    for row in sorted({*_thinned(used, ROWS).tolist(), *headers}):
+    headers = set(thinned(used, HEADERS).tolist())
+    for row in sorted({*thinned(used, ROWS).tolist(), *headers}):
         try:
             if row in headers:
                 for modality, file in source.files_of(row).items():
@@ -94,10 +93,3 @@ def _read(data: Pipeline, number: int, own: Own) -> Reading:
         except (DataError, SpecError, OSError):  # it is named, or left out, when it is read for training
             reading.leave_out()
     return reading
-
-
-def _thinned(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    if len(rows) <= most:
-        return rows
-    where: Sequence[int] = np.linspace(0, len(rows) - 1, most).round().astype(np.int64).tolist()
-    return rows[where]

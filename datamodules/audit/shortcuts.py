@@ -11,6 +11,7 @@ from datamodules.audit.chance import FAMILY, beats_shuffles, level
 from datamodules.audit.findings import Finding
 from datamodules.audit.leaks import FEWEST
 from datamodules.audit.reading import Reading
+from datamodules.core.thinning import thinned
 from zoo.contract import TASKS
 from zoo.values import shorten
 
@@ -85,7 +86,7 @@ def accuracy_of_a_trait(
     """
     if len(values) < FEWEST:
         return None
-    where = np.unique(np.linspace(0, len(values) - 1, ROWS).round().astype(np.int64)) if len(values) > ROWS else ...
+    where = thinned(np.arange(len(values)), ROWS)
     trait = np.unique(np.asarray(values, dtype=str)[where], return_inverse=True)[1]
     label = np.unique(np.asarray(labels, dtype=str)[where], return_inverse=True)[1]
     if trait.max() == 0 or label.max() == 0:

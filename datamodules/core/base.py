@@ -27,6 +27,7 @@ from datamodules.core.prepare import prepare
 from datamodules.core.query import CLASSES, Pipeline
 from datamodules.core.source import Source
 from datamodules.core.splits import SPLITS
+from datamodules.core.thinning import thinned
 from datamodules.core.transforms import BatchTransforms
 from datamodules.preprocessing.examples import example_rows
 from datamodules.preprocessing.reader import RowReader
@@ -186,10 +187,7 @@ class BaseDataModule(L.LightningDataModule):
     def _train_samples(self, wanted: npt.NDArray[np.bool_]) -> list[Sample]:
         """Processed training rows of those that are wanted (N,); at most EXAMPLES, evenly spaced."""
         rows = np.asarray(self.pipeline.rows["train"])
-        rows = rows[wanted[rows]]
-        if len(rows) > EXAMPLES:
-            rows = rows[np.linspace(0, len(rows) - 1, EXAMPLES).round().astype(np.int64)]
-        return [self.pipeline.dataset.processed(int(r)) for r in rows]
+        return [self.pipeline.dataset.processed(int(r)) for r in thinned(rows[wanted[rows]], EXAMPLES)]
 
     def setup(self, stage: str) -> None:
         """Build the pipeline, and print what there is to learn from."""

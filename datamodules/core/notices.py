@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from datamodules.core.source import Source
 from datamodules.core.splits import SPLITS
+from datamodules.core.thinning import thinned
 from zoo.contract import TASKS
 from zoo.specs import RawTask
 
@@ -100,9 +99,7 @@ def _count_classes(data: Pipeline, task: RawTask) -> dict[str, Counter[str]]:
     kind = TASKS.get(task.kind)
     counts: dict[str, Counter[str]] = {}
     for split in SPLITS:
-        rows = data.labelled(split, task.name)
-        if len(rows) > COUNTED:
-            rows = rows[np.linspace(0, len(rows) - 1, COUNTED).round().astype(np.int64)]
+        rows = thinned(data.labelled(split, task.name), COUNTED)
         held = [kind.label_classes(label) for label in data.raw_labels(rows[:1], task.name)]
         if len(rows) and held and not held[0] and not task.classes:
             return {}  # no label of this kind holds a class

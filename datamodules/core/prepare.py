@@ -26,6 +26,7 @@ from datamodules.core.similarity import group_rows, grouping_of
 from datamodules.core.source import Source
 from datamodules.core.splits import SPLITS, assign_splits
 from datamodules.core.targets import choose_codecs
+from datamodules.core.thinning import thinned
 from datamodules.core.values import RawValues
 from datamodules.synthesis.modality import GeneratedModality
 from datamodules.synthesis.rows import GeneratedRows
@@ -246,10 +247,9 @@ class Preparation:
 
     def _thinned(self, rows: npt.NDArray[np.int64], what: str) -> npt.NDArray[np.int64]:
         """At most FIT_ROWS of ``rows``, evenly spaced; notes where it leaves some out."""
-        if len(rows) <= FIT_ROWS:
-            return rows
-        self.data.fitted_on[what] = (FIT_ROWS, len(rows))
-        return rows[np.linspace(0, len(rows) - 1, FIT_ROWS).round().astype(np.int64)]
+        if len(rows) > FIT_ROWS:
+            self.data.fitted_on[what] = (FIT_ROWS, len(rows))
+        return thinned(rows, FIT_ROWS)
 
     def _fit_processor(self, name: str, processor: Processor) -> bool:
         """Fit on the training rows; False where some had to be left out first (on_error: skip)."""
