@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -90,8 +91,7 @@ def distance(
     Raises:
         UnknownNameError: an unknown measure or covariance.
         SpecError: fewer than 2 splits.
-        DataError: the sets differ in F or hold a NaN or an infinity, a half of the real rows or the made rows are
-            fewer than two, or there is not one unit a row.
+        DataError: features do not fit or are not finite, a half has fewer than two rows, or a row has no unit.
     """
     if measure not in MEASURES:
         raise unknown_name("measure", measure, MEASURES)
@@ -101,22 +101,19 @@ def distance(
     units = [f"{k:09d}" for k in range(len(a))] if real_units is None else list(real_units)
     if len(units) != len(a):
         raise DataError(f"{len(units)} units were given for {len(a)} real rows; give one for each")
-
-    def between(x: Matrix, y: Matrix) -> float:
-        return kid(x, y) if measure == "kid" else frechet(x, y, covariance=covariance)
-
+    between: Between = kid if measure == "kid" else partial(frechet, covariance=covariance)
     n, pairs = _over_splits(a, b, units, between, splits, seed)
     table = np.column_stack([pairs, pairs[:, 0] - pairs[:, 1]])
-    (matched, floor, gap), (matched_std, floor_std, gap_std) = table.mean(0).tolist(), table.std(0, ddof=1).tolist()
+    means, stds = table.mean(0).tolist(), table.std(0, ddof=1).tolist()
     return DistanceResult(
         measure=measure,
         value=between(a, b),
-        matched=matched,
-        matched_std=matched_std,
-        floor=floor,
-        floor_std=floor_std,
-        gap=gap,
-        gap_std=gap_std,
+        matched=means[0],
+        matched_std=stds[0],
+        floor=means[1],
+        floor_std=stds[1],
+        gap=means[2],
+        gap_std=stds[2],
         n=n,
         n_real=len(a),
         n_made=len(b),

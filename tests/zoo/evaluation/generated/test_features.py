@@ -82,7 +82,7 @@ def test_the_xray_network_has_the_features_of_its_library(tmp_path: Path) -> Non
     network = models.DenseNet().eval()
     torch.save(network.state_dict(), tmp_path / "xrv.pt")
     image = np.random.default_rng(0).integers(0, 255, (224, 224), dtype=np.uint8)
-    x = (2 * torch.tensor(image)[None, None] / 255 - 1) * 1024
+    x = (2 * torch.tensor(image)[None, None].float() / 255 - 1) * 1024
     with torch.no_grad():
         expected = network.features2(x).numpy()
     assert XRayDenseNet(weights=tmp_path / "xrv.pt")([image]) == pytest.approx(expected, rel=1e-3, abs=1e-3)

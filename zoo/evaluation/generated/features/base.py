@@ -101,7 +101,13 @@ def checked(name: str, features: npt.ArrayLike, *, rows: int = 0) -> Matrix:
 
 
 def chunks(images: Pictures, side: int, channels: int) -> Iterator[Tensor]:
-    """Batches (B, channels, side, side) in [0, 1] of images, squeezed to a square by averaging."""
+    """Batches (B, channels, side, side) in [0, 1] of images, squeezed to a square by averaging.
+
+    Args:
+        images: bytes of any size, grey or coloured.
+        side: in pixels.
+        channels: 1 or 3.
+    """
     for start in range(0, len(images), CHUNK):
         yield squares(images[start : start + CHUNK], side, channels).float() / 255
 
