@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import zoo
 from datamodules.core.multimodal import MultimodalDataModule
 from datamodules.core.options import SamplingOptions, SplitOptions
 from datamodules.phantom import PhantomCohort, best_accuracy
-from experiments.core.command import COMMANDS, Command
+from experiments.core.command import COMMANDS, Command, at_least
+from experiments.core.executor import Work, make_executor
 from experiments.core.finish import wide_console
 from zoo.evaluation.summary import TaskResult, summarise
 from zoo.fusion.base import FUSIONS
@@ -85,6 +87,26 @@ def train(fusion: str, modalities: tuple[str, ...], *, patients: int, epochs: in
     return next(line for line in lines if line.task == "response")
 
 
+@dataclass
+class Synergies(Work[tuple[str, tuple[str, ...]], TaskResult]):
+    """Trains pairs of a fusion and a subset of modalities.
+
+    Attributes:
+        patients: of the simulated cohort.
+        epochs: of each training.
+        seed: of cohort and training.
+    """
+
+    patients: int
+    epochs: int
+    seed: int
+
+    def run(self, item: tuple[str, tuple[str, ...]]) -> TaskResult:
+        """Train one pair."""
+        fusion, subset = item
+        return train(fusion, subset, patients=self.patients, epochs=self.epochs, seed=self.seed)
+
+
 @COMMANDS.register
 class Synergy(Command):
     """Accuracy of every fusion on the simulated synergistic task, with both modalities and with each.
@@ -104,21 +126,26 @@ class Synergy(Command):
         add("--patients", type=int, default=3000, help=patients)
         add("--epochs", type=int, default=12, help="epochs of each training (default 12)")
         add("--seed", type=int, default=0, help="of patients and training (default 0)")
+        add("--workers", type=int, default=1, help="trainings at once; 0: one for each core (default 1)")
+        add("--executor", default="", help="class that runs trainings; default: processes of this machine")
         add("--out", default="", help="also write the table to this JSON file")
 
     def main(self, arguments: Sequence[str]) -> int:
         """Train every fusion on both modalities and on each alone, and print the table."""
         options = self.parser().parse_args(arguments)
+        at_least(options, workers=0)
         for name in options.fusions:
             FUSIONS.get(name)
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         torch.set_float32_matmul_precision("high")
-        runs: list[dict[str, Any]] = []
         pairs = [(f, s) for f in options.fusions for s in SUBSETS]
-        for fusion, subset in track(pairs, description="training"):
-            result = train(fusion, subset, patients=options.patients, epochs=options.epochs, seed=options.seed)
-            best = best_accuracy("response", subset)
-            runs.append({"fusion": fusion, "modalities": subset, **result.as_dict(), "best": best})
+        work = Synergies(options.patients, options.epochs, options.seed)
+        with make_executor(work, options.workers, options.executor, most=len(pairs)) as engine:
+            found = dict(track(engine.each(pairs), description="training", total=len(pairs)))
+        runs = [
+            {"fusion": f, "modalities": s, **found[f, s].as_dict(), "best": best_accuracy("response", s)}
+            for f, s in pairs
+        ]
         _print(runs, options)
         if options.out:
             Path(options.out).write_text(json.dumps(runs, indent=2) + "\n")

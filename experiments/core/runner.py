@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from experiments.core.budget import Budget, Pace
-from experiments.core.executor import EXECUTORS, Executor, WorkerLost
-from experiments.core.job import Finished, JobBusy, TrainingJob, finished_seconds, load_job
+from experiments.core.executor import Executor, Work, WorkerLost, make_executor, to_do_again
+from experiments.core.job import Finished, JobBusy, TrainingJob, finished_seconds, load_job, run_job
 from experiments.core.quiet import quiet
 from experiments.core.study import Study
 from zoo.encoders.feature_store import VARIABLE
 from zoo.errors import ZooError
 
-ATTEMPTS = 3
-"""How often a job is begun whose worker is lost each time."""
 MOST = 8
 """Jobs that a sentence names."""
 
@@ -98,8 +96,7 @@ def run_jobs(
             waiting.append(job)
         else:
             results.finished[job] = done
-    number = min(workers or max(1, (os.cpu_count() or 1) // max(study.threads, 1)), max(len(waiting), 1))
-    engine = EXECUTORS.get(executor or ("InlineExecutor" if number == 1 else "ProcessExecutor"))
+    engine = make_executor(Training(study, folder), workers, executor, most=max(len(waiting), 1))
     pace = Pace()
     if budget.seconds and waiting:
         for job, seconds in finished_seconds(study, folder):  # those of other commands too
@@ -108,8 +105,8 @@ def run_jobs(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         line = bar.add_task("trainings", total=len(waiting) + len(results.finished), completed=len(results.finished))
-        with _shared_features(folder / "features"), engine(study, folder, number) as made:
-            for _ in JobRun(made, budget, pace, results).until_done(waiting):
+        with _shared_features(folder / "features"), engine:
+            for _ in JobRun(study, folder, engine, budget, pace, results).until_done(waiting):
                 bar.advance(line)
     for job, problem in results.failed.items():
         console.print(f"failed: {job.describe()}: {problem}", style="red", markup=False)
@@ -128,50 +125,85 @@ def _shared_features(folder: Path) -> Iterator[None]:
             del os.environ[VARIABLE]
 
 
+@dataclass(frozen=True)
+class JobRequest:
+    """A job that is submitted to an executor.
+
+    Attributes:
+        job: what to train.
+        wait: seconds to wait where another process trains this job; a negative number waits until it ends.
+    """
+
+    job: TrainingJob
+    wait: float = field(default=0.0, compare=False)
+
+
+class Training(Work[JobRequest, bool]):
+    """Trains jobs; the answer is whether a job was trained by this call, and not by another process.
+
+    Args:
+        study: the configuration that jobs are trained by.
+        folder: where ``run_job`` keeps finished jobs.
+    """
+
+    passing = (JobBusy,)
+
+    def __init__(self, study: Study, folder: Path) -> None:
+        self.study = study
+        self.folder = folder
+        self.threads = study.threads
+
+    def run(self, item: JobRequest) -> bool:
+        """Train a job, or wait for the process that trains it."""
+        return run_job(self.study, item.job, self.folder, wait=item.wait).fresh
+
+
 @dataclass
 class JobRun:
     """The jobs of one call of run_jobs while they run.
 
     Attributes:
+        study: the configuration.
+        folder: where finished jobs are kept.
         executor: runs them.
         budget: time that is left.
         pace: how long jobs take.
         results: what became of jobs.
-        running: future -> the job that it stands for.
         elsewhere: jobs that another process trains; they are waited for when nothing else is left to begin.
-        losses: how often the worker of a job was lost.
     """
 
-    executor: Executor
+    study: Study
+    folder: Path
+    executor: Executor[JobRequest, bool]
     budget: Budget
     pace: Pace
     results: JobResults
-    running: dict[Future[bool], TrainingJob] = field(default_factory=dict)
     elsewhere: set[TrainingJob] = field(default_factory=set)
-    losses: Counter[TrainingJob] = field(default_factory=Counter)
 
     def until_done(self, waiting: deque[TrainingJob]) -> Iterator[TrainingJob]:
         """Run the jobs; yield each as it finishes or fails."""
         begun = bool(self.results.finished)
-        while waiting or self.running:
-            while waiting and len(self.running) < self.executor.workers:
+
+        def following() -> JobRequest | None:
+            nonlocal begun
+            while waiting:
                 job = waiting.popleft()
                 if self.budget.allows(self.pace.expected(job.kind) if begun else 0.0):
                     begun = True
-                    patience = min(self.budget.left, 1e9) if job in self.elsewhere else 0.0
-                    self.running[self.executor.submit(job, wait=patience)] = job
-                else:
-                    self.results.left_out.append(job)
-            for future in wait(self.running, return_when=FIRST_COMPLETED).done:
-                job = self.running.pop(future)
-                if self._again(job, future):
-                    waiting.append(job)
-                elif job in self.results.finished or job in self.results.failed:
-                    yield job
+                    return JobRequest(job, min(self.budget.left, 1e9) if job in self.elsewhere else 0.0)
+                self.results.left_out.append(job)
+            return None
+
+        for request, future in self.executor.until_done(following):
+            job = request.job
+            if self._again(job, future):
+                waiting.append(job)
+            elif job in self.results.finished or job in self.results.failed:
+                yield job
 
     def _again(self, job: TrainingJob, future: Future[bool]) -> bool:
         """Take note of a job that ended; whether it is to be begun again."""
-        done = load_job(self.executor.study, job, self.executor.folder)
+        done = load_job(self.study, job, self.folder)
         if done is not None:
             self.results.finished[job] = done
             self.results.fresh += future.exception() is None and future.result()
@@ -184,11 +216,8 @@ class JobRun:
                 return False
             self.elsewhere.add(job)
             return True
-        if isinstance(error, WorkerLost):
-            self.losses[job] += 1
-            if self.losses[job] < ATTEMPTS:
-                return True
-            error = WorkerLost(f"{error}, {ATTEMPTS} times; --workers 1 needs less memory")
+        if to_do_again(future):
+            return True
         problem = error if error is not None else WorkerLost("its worker ended and left nothing")
         if not self.results.finished:
             raise problem

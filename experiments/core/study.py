@@ -71,6 +71,10 @@ class Study:
         self.threads = threads
         self._prepared: tuple[str, BaseDataModule] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to know; it prepares data of its own."""
+        return {**self.__dict__, "_prepared": None}
+
     @classmethod
     def parse(cls, arguments: Sequence[str]) -> Study:
         """Parse what ``run.py fit`` takes: --config, --data.*, --model.*, --trainer.*, --threads."""

@@ -20,7 +20,7 @@ from experiments.commands.sweep.trial import options_of, parse_study, plan, run_
 from experiments.core.budget import Budget
 from experiments.core.catalogue import find_configs
 from experiments.core.command import COMMANDS, Command, at_least
-from experiments.core.study_command import study_options
+from experiments.core.study_command import job_options, study_options
 from zoo.errors import MissingExtraError, SpecError
 
 SHOWN = 5
@@ -55,6 +55,7 @@ class Sweep(Command):
         add("--search-seed", type=int, default=0, help="of random and bayes (default 0)")
         add("--dry-run", action="store_true", help="print the first commands, and train nothing")
         study_options(parser, self.name, seeds=[0], workers=1)
+        job_options(parser)
 
     def main(self, arguments: Sequence[str]) -> int:
         """Run or continue a sweep, and report."""
@@ -64,7 +65,7 @@ class Sweep(Command):
             import optuna
         except ImportError as error:
             raise MissingExtraError("optuna", "sweeps") from error
-        at_least(options, trials=0, workers=1)
+        at_least(options, trials=0, workers=0)
         silence()
         file = load_sweep(find_sweep(options.sweep))
         words = find_configs(fill_in(file.arguments, rest))
@@ -80,12 +81,10 @@ class Sweep(Command):
         if before or cut:
             console.print(f"{before} trials were finished before; {cut} were cut short and are run again")
         budget = Budget(options.budget)
-        as_it_is = run_plan(
-            plan(search.base, words, file.constants, options.seeds), file.metric, search.folder / "jobs"
-        )
+        as_it_is = run_plan(plan(search.base, words, file.constants, options.seeds), file.metric, search.jobs)
         if as_it_is.state == "failed":
             raise SpecError(f"the configuration cannot be trained as it is: {as_it_is.error}")
-        out_of_time = run_trials(search, budget, options.workers, console)
+        out_of_time = run_trials(search, budget, options.workers, console, options.executor)
         report(search, as_it_is, out_of_time, options.resamples, started, [self.name, *arguments])
         return 0
 
@@ -102,6 +101,7 @@ def _open(file: SweepFile, arguments: list[str], options: argparse.Namespace) ->
     """The search of a sweep, new or from before; where it is new every value is checked."""
     search = _search(file, arguments, options, None)
     search.storage = options.storage or search.folder / "study.journal"
+    search.jobs_folder = options.jobs_folder
     what = [file.method, [repr(p) for p in file.parameters], file.metric, file.maximize, options.seeds]
     key = json.dumps([*what, options.search_seed, search.base.fingerprint()])
     name = f"{file.name}-{hashlib.blake2b(key.encode(), digest_size=6).hexdigest()}"

@@ -122,7 +122,7 @@ def test_table(search: Search, settings: dict[str, Any], resamples: int) -> Tabl
         resamples: of the bootstrap.
     """
     made = plan(search.base, search.arguments, settings, search.seeds)
-    jobs = {c.seed: load_job(made.study, c, search.folder / "jobs") for c in made.jobs}
+    jobs = {c.seed: load_job(made.study, c, search.jobs) for c in made.jobs}
     done = {seed: c for seed, c in jobs.items() if c is not None}
     first = next(iter(done.values()))
     rows: Rows = []

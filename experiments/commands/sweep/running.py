@@ -2,67 +2,101 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from pathlib import Path
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
-from experiments.commands.sweep.file import SweepFile
 from experiments.commands.sweep.search import Search, open_storage, open_trials
-from experiments.commands.sweep.trial import Outcome, parse_study, plan, run_plan
+from experiments.commands.sweep.trial import Outcome, plan, run_plan
 from experiments.core.budget import Budget
+from experiments.core.executor import Work, WorkerLost, make_executor, to_do_again
 from experiments.core.quiet import quiet
 from zoo.errors import SpecError
 
 
-class _Here(Executor):
-    """Run what is submitted at once, in this process."""
+class Trials(Work[int, Outcome]):
+    """Trains trials, by their numbers; what each sets and the report of each validation go through the storage.
 
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
+    Args:
+        search: the sweep.
+    """
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.name = search.trials.study_name
+        self.threads = search.base.threads
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to know; it opens the storage itself."""
+        return {**self.__dict__, "search": replace(self.search, trials=None)}
+
+    def begin(self) -> None:
+        """Open the storage in another process."""
+        silence()
+        search = self.search
+        assert search.storage is not None
+        search.trials = open_trials(search.file, self.name, open_storage(search.storage))
+
+    def run(self, item: int) -> Outcome:
+        """Train a trial in this process."""
+        import optuna
+
+        search = self.search
+        trial = search.trials.get_trials(deepcopy=False)[item]
+        watch = None if search.file.warmup is None else optuna.trial.Trial(search.trials, trial._trial_id)
+        try:
+            made = plan(search.base, search.arguments, {**search.file.constants, **trial.params}, search.seeds)
+        except SpecError as error:
+            return Outcome("failed", error=str(error))
+        return run_plan(made, search.file.metric, search.jobs, watch)
 
 
-def run_trials(search: Search, budget: Budget, workers: int, console: Console) -> bool:
+def run_trials(search: Search, budget: Budget, workers: int, console: Console, executor: str = "") -> bool:
     """Run trials until there is none left; return whether the budget ended it.
 
     Args:
         search: the sweep.
-        budget: time that is left.
+        budget: time that is left. A trial is begun where the mean time of finished ones fits into it.
         workers: trials at once.
         console: where progress is shown.
+        executor: name of the Executor, see make_executor.
     """
     took = [o.seconds for _, o in search.outcomes().values() if o.state == "finished"]
-    running: dict[Future[Any], Any] = {}
+    asked: dict[int, Any] = {}
+    again: deque[int] = deque()
     out_of_time = False
-    pool = _pool(search, workers)
-    try:
-        while True:
-            while len(running) < workers and not out_of_time:
-                if budget.left <= (sum(took) / len(took) if took else 0.0):
-                    out_of_time = search.waiting() > 0 or len(search.begun()) < search.total
-                    break
-                trial = search.ask()
-                if trial is None:
-                    break
-                settings = {**search.file.constants, **trial.params}
-                running[pool.submit(_train, settings, trial.number)] = trial
-            if not running:
-                return out_of_time
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                trial, outcome = running.pop(future), future.result()
-                search.tell(trial, outcome)
-                took += [outcome.seconds] if outcome.state == "finished" else []
-                _say(console, search, trial, outcome)
-    except BaseException:
-        for process in list(getattr(pool, "_processes", {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown()
+
+    def following() -> int | None:
+        nonlocal out_of_time
+        if again:
+            return again.popleft()
+        if out_of_time or budget.left <= (sum(took) / len(took) if took else 0.0):
+            out_of_time = search.waiting() > 0 or len(search.begun()) < search.total
+            return None
+        trial = search.ask()
+        if trial is not None:
+            asked[trial.number] = trial
+        return None if trial is None else trial.number
+
+    with make_executor(Trials(search), workers, executor, most=search.total) as engine:
+        for number, future in engine.until_done(following):
+            if to_do_again(future):
+                again.append(number)
+                continue
+            trial, outcome = asked.pop(number), _outcome(future)
+            search.tell(trial, outcome)
+            took += [outcome.seconds] if outcome.state == "finished" else []
+            _say(console, search, trial, outcome)
+    return out_of_time
+
+
+def _outcome(future: Future[Outcome]) -> Outcome:
+    """What became of a trial that ended; one that no worker survives has failed."""
+    error = future.exception()
+    return Outcome("failed", error=str(error)) if isinstance(error, WorkerLost) else future.result()
 
 
 def _say(console: Console, search: Search, trial: Any, outcome: Outcome) -> None:
@@ -75,49 +109,6 @@ def _say(console: Console, search: Search, trial: Any, outcome: Outcome) -> None
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-_SEARCH: list[Search] = []
-"""The search of this process."""
-
-
-def _pool(search: Search, workers: int) -> Executor:
-    _SEARCH[:] = [search]
-    if workers == 1:
-        return _Here()
-    made: Any = (search.file, search.arguments, search.seeds, search.folder, search.trials.study_name, search.storage)
-    return ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=made,
-    )
-
-
-def _begin(file: SweepFile, arguments: list[str], seeds: list[int], folder: Path, name: str, storage: Path) -> None:
-    """Begin a worker process, which keeps its data between trials."""
-    import torch
-
-    silence()
-    base = parse_study(arguments)
-    torch.set_num_threads(max(base.threads, 1))
-    trials = open_trials(file, name, open_storage(storage))
-    _SEARCH[:] = [Search(file, arguments, base, seeds, folder, trials, 0, 0)]
-
-
-def _train(settings: dict[str, Any], number: int) -> Outcome:
-    """Train trial ``number`` in this process; the report of each validation goes through the storage."""
-    import optuna
-
-    search = _SEARCH[0]
-    watch = None
-    if search.file.warmup is not None:
-        watch = optuna.trial.Trial(search.trials, search.trials.get_trials(deepcopy=False)[number]._trial_id)
-    try:
-        made = plan(search.base, search.arguments, settings, search.seeds)
-    except SpecError as error:
-        return Outcome("failed", error=str(error))
-    return run_plan(made, search.file.metric, search.folder / "jobs", watch)
 
 
 def silence() -> None:

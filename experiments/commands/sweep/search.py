@@ -28,11 +28,12 @@ class Search:
         arguments: of the command line, on top of which options are set.
         base: their study.
         seeds: of each trial's trainings.
-        folder: of the results; jobs are kept below it.
+        folder: of the results.
         trials: Optuna's study.
         total: trials to have begun in the end; 0 for no end (a grid ends by itself).
         seed: of the search.
         storage: file of the trials; None keeps them in memory.
+        jobs_folder: of finished trainings; None keeps them in ``folder``.
     """
 
     file: SweepFile
@@ -44,6 +45,12 @@ class Search:
     total: int
     seed: int
     storage: Path | None = None
+    jobs_folder: Path | None = None
+
+    @property
+    def jobs(self) -> Path:
+        """The folder of finished trainings."""
+        return self.jobs_folder or self.folder / "jobs"
 
     def begun(self) -> list[Any]:
         """Trials that were begun and not killed."""

@@ -1,5 +1,13 @@
-"""Where training jobs run: one file an engine, found by discovery; the option --executor names it."""
+"""Where work is done: one file an engine, found by discovery; the option --executor names it."""
 
-from experiments.core.executor.base import EXECUTORS, Executor, JobFailed, WorkerLost
+from experiments.core.executor.base import (
+    EXECUTORS,
+    Executor,
+    JobFailed,
+    Work,
+    WorkerLost,
+    make_executor,
+    to_do_again,
+)
 
-__all__ = ["EXECUTORS", "Executor", "JobFailed", "WorkerLost"]
+__all__ = ["EXECUTORS", "Executor", "JobFailed", "Work", "WorkerLost", "make_executor", "to_do_again"]

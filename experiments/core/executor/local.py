@@ -9,64 +9,61 @@ import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from experiments.core.executor.base import EXECUTORS, Executor, JobFailed, WorkerLost
-from experiments.core.job import JobBusy, TrainingJob, run_job
+from experiments.core.executor.base import EXECUTORS, Answer, Executor, Item, JobFailed, Work
 from experiments.core.quiet import quiet
-from experiments.core.study import Study
 from zoo.errors import ZooError
 from zoo.registry import discover_all, plugins, use_plugins
 
 
 @EXECUTORS.register
-class InlineExecutor(Executor):
-    """Runs each job at once in this process."""
+class InlineExecutor(Executor[Item, Answer]):
+    """Does each item at once in this process."""
 
-    def submit(self, job: TrainingJob, *, wait: float) -> Future[bool]:
-        """Run a job; the future that is returned has ended."""
-        future: Future[bool] = Future()
+    def submit(self, item: Item) -> Future[Answer]:
+        """Do an item; the future that is returned has ended."""
+        future: Future[Answer] = Future()
         try:
-            future.set_result(run_job(self.study, job, self.folder, wait=wait).fresh)
+            future.set_result(self.work.run(item))
         except Exception as error:
             future.set_exception(error)
         return future
 
 
 @EXECUTORS.register
-class ProcessExecutor(Executor):
-    """Runs jobs in processes of this machine, each of which keeps the data that it prepared between its jobs.
+class ProcessExecutor(Executor[Item, Answer]):
+    """Works in processes of this machine, each of which keeps the data that it prepared between its items.
 
-    A worker is a pool of one process: where a process is killed, it is known which job it ran, and no other is lost.
+    A worker is a pool of one process: where a process is killed, it is known which item it ran, and no other is lost.
     """
 
-    def __init__(self, study: Study, folder: Path, workers: int) -> None:
-        super().__init__(study, folder, workers)
+    def __init__(self, work: Work[Item, Answer], workers: int) -> None:
+        super().__init__(work, workers)
         self._idle: list[_Worker | None] = [None] * workers  # None is a process that is yet to be started
         self._busy: set[_Worker] = set()
 
-    def submit(self, job: TrainingJob, *, wait: float) -> Future[bool]:
-        """Begin a job in an idle process."""
-        worker = self._idle.pop() or _Worker(self.study, self.folder)
+    def submit(self, item: Item) -> Future[Answer]:
+        """Begin an item in an idle process."""
+        worker = self._idle.pop() or _Worker(self.work)
         self._busy.add(worker)
-        future: Future[bool] = Future()
+        future: Future[Answer] = Future()
 
-        def end(inner: Future[bool]) -> None:
+        def end(inner: Future[Answer]) -> None:
             error = inner.exception()
             lost = isinstance(error, BrokenProcessPool)
             self._busy.discard(worker)
             self._idle.append(None if lost else worker)
             if lost:
-                future.set_exception(WorkerLost("its process was killed (out of memory?)"))
+                future.set_exception(self.lost(item, "its process was killed (out of memory?)"))
             elif error is not None:
                 future.set_exception(error)
             else:
                 future.set_result(inner.result())
 
-        worker.pool.submit(_train, job, wait).add_done_callback(end)
+        worker.pool.submit(_run, item).add_done_callback(end)
         return future
 
     def close(self, *, kill: bool) -> None:
@@ -78,10 +75,9 @@ class ProcessExecutor(Executor):
 class _Worker:
     """A pool of one process, whose number is asked for first, so that it can be killed."""
 
-    def __init__(self, study: Study, folder: Path) -> None:
-        given = (study.config, study.name, study.threads, folder, plugins())
+    def __init__(self, work: Work[Any, Any]) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=given)
+        self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(work, plugins()))
         self._number = self.pool.submit(os.getpid)
 
     def close(self, *, kill: bool) -> None:
@@ -92,26 +88,27 @@ class _Worker:
         self.pool.shutdown(wait=True, cancel_futures=True)
 
 
-_WORKER: list[tuple[Study, Path]] = []
-"""The study and the folder of this worker process."""
+_WORK: list[Work[Any, Any]] = []
+"""What this worker process does."""
 
 
-def _begin(config: dict[str, Any], name: str, threads: int, folder: Path, packages: Sequence[str]) -> None:
+def _begin(work: Work[Any, Any], packages: Sequence[str]) -> None:
     """Begin a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
-    torch.set_num_threads(max(threads, 1))
+    torch.set_num_threads(max(work.threads, 1))
     quiet()
     use_plugins(packages)
     discover_all()
-    _WORKER[:] = [(Study(config, name, threads), folder)]
+    work.begin()
+    _WORK[:] = [work]
 
 
-def _train(job: TrainingJob, wait: float) -> bool:
-    """Run a job in this worker process; whether it was trained just now."""
-    study, folder = _WORKER[0]
+def _run(item: Any) -> Any:
+    """Do an item in this worker process."""
+    (work,) = _WORK
     try:
-        return run_job(study, job, folder, wait=wait).fresh
-    except JobBusy:
+        return work.run(item)
+    except work.passing:
         raise
     except ZooError as error:  # errors travel between processes as words, since not all can be rebuilt
         raise JobFailed(str(error)) from error

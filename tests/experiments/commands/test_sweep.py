@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import itertools
+import pickle
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from wandb.sdk.sweeps.scheduler.optuna import search_space_from_sweep_config
 
 from experiments.commands import sweep
 from experiments.commands.sweep.file import SHIPPED, Parameter, SweepFile, fill_in, find_sweep, load_sweep
+from experiments.commands.sweep.running import Trials
 from experiments.commands.sweep.search import Search, open_storage, open_trials
 from experiments.commands.sweep.trial import Outcome, options_of, parse_study, plan
 from experiments.core.catalogue import find_configs
+from experiments.core.executor.local import InlineExecutor
 from experiments.core.study import Study
 from zoo.errors import DataError, SpecError, UnknownNameError, ZooError
 from zoo.fusion.base import FUSIONS
@@ -466,6 +470,51 @@ def test_two_at_once(tmp_path: Path) -> None:
     )
     rows = load_result(tmp_path / "out").tables[0].rows
     assert {r["model.fusion"] for r in rows if r["state"] == "finished"} == {None, "LateFusion", "GatedFusion"}
+
+
+class Lossy(InlineExecutor[int, Outcome]):
+    """Loses the worker of trial 0 once, and that of trial 1 each time."""
+
+    def submit(self, item: int) -> Future[Outcome]:
+        if self._losses[item] >= (1, 9)[item]:
+            return super().submit(item)
+        future: Future[Outcome] = Future()
+        future.set_exception(self.lost(item, "killed"))
+        return future
+
+
+def test_the_trial_of_a_lost_worker_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Lossy] = []
+
+    def lossy(work: Any, workers: int, name: str, *, most: int) -> Lossy:
+        made.append(Lossy(work, 1))
+        return made[0]
+
+    monkeypatch.setattr("experiments.commands.sweep.running.make_executor", lossy)
+    path = write(tmp_path, method="grid", parameters={"model.fusion": {"values": ["LateFusion", "GatedFusion"]}})
+    start(path, "--data.tasks=[disease]", "--trainer.max_epochs", "1", "--resamples", "20")
+    rows = {r["model.fusion"]: r for r in load_result(tmp_path / "out").tables[0].rows}
+    assert {k: r["state"] for k, r in rows.items() if k} == {"LateFusion": "finished", "GatedFusion": "failed"}
+    assert rows["GatedFusion"]["error"] == "killed, 3 times; --workers 1 needs less memory"
+    assert made[0]._losses == {0: 1, 1: 3}
+
+
+def test_trials_travel_to_another_process(tmp_path: Path) -> None:
+    path = write(tmp_path, method="grid", parameters={"model.fusion": {"values": ["LateFusion", "GatedFusion"]}})
+    search = _open_search(path, tmp_path)
+    sent = pickle.loads(pickle.dumps(Trials(search)))
+    sent.begin()
+    assert [t.params for t in sent.search.trials.get_trials()] == [t.params for t in search.trials.get_trials()]
+    assert sent.search.jobs == tmp_path / "shared"
+    assert sent.threads == search.base.threads
+
+
+def _open_search(path: Path, folder: Path) -> Search:
+    search = searching(load_sweep(path), folder / "a.journal")
+    search.storage, search.jobs_folder = folder / "a.journal", folder / "shared"
+    search.take_up()
+    search.ask()
+    return search
 
 
 def test_help_says_how_to_start_it_with_wandb(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from filelock import FileLock
 from experiments.core.budget import Budget, Pace
 from experiments.core.executor import Executor
 from experiments.core.job import JobBusy, TrainingJob, finished_seconds, run_job
-from experiments.core.runner import JobResults, JobRun, run_jobs
+from experiments.core.runner import JobRequest, JobResults, JobRun, Training, run_jobs
 from experiments.core.study import Study
 from zoo.errors import DataError
 
@@ -123,15 +123,15 @@ def test_a_budget_reckons_with_what_other_commands_have_trained(config: list[str
         finished_seconds(study, tmp_path / "jobs")
 
 
-class Busy(Executor):
+class Busy(Executor[JobRequest, bool]):
     """Takes note of what is submitted; another process trains all of it, and nothing finishes."""
 
-    def __init__(self, study: Study, folder: Path) -> None:
-        super().__init__(study, folder, 1)
+    def __init__(self, work: Training) -> None:
+        super().__init__(work, 1)
         self.asked: list[int] = []
 
-    def submit(self, job: TrainingJob, *, wait: float) -> Future[bool]:
-        self.asked.append(job.seed)
+    def submit(self, item: JobRequest) -> Future[bool]:
+        self.asked.append(item.job.seed)
         future: Future[bool] = Future()
         future.set_exception(JobBusy("elsewhere"))
         return future
@@ -150,11 +150,12 @@ class Busy(Executor):
 def test_what_a_budget_lets_begin(
     config: list[str], tmp_path: Path, budget: float, known: list[float], asked: list[int], left: list[int]
 ) -> None:
-    executor, pace, results = Busy(Study.parse(config), tmp_path), Pace(), JobResults()
+    study, pace, results = Study.parse(config), Pace(), JobResults()
+    executor = Busy(Training(study, tmp_path))
     for seconds in known:
         pace.add("network", seconds)
     waiting = deque([TrainingJob("network", 0), TrainingJob("network", 1)])
-    assert not list(JobRun(executor, Budget(budget), pace, results).until_done(waiting))
+    assert not list(JobRun(study, tmp_path, executor, Budget(budget), pace, results).until_done(waiting))
     assert executor.asked == asked
     assert [j.seed for j in results.left_out] == left
     assert "The budget left out 2 of 2 trainings" in results.sentences()[-1]
