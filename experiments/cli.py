@@ -22,12 +22,14 @@ from lightning.pytorch.loggers import WandbLogger
 from datamodules.core.base import DATAMODULES, BaseDataModule
 from experiments.core.parse_error import one_sentence
 from experiments.core.plugins import use_named_plugins
+from experiments.core.staged import fit_stages, stage_callbacks
 from zoo.callbacks.bundle import BundleOptions, write_bundle
 from zoo.callbacks.line_progress import LineProgress
 from zoo.callbacks.report import ReportCallback
 from zoo.callbacks.resume import ResumeCallback
 from zoo.errors import SpecError, unknown_name, zoo_cause
 from zoo.models.base import MODELS, ClipsGradients
+from zoo.models.staged import StagedModel
 from zoo.registry import discover_all, plugins, registries
 
 yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_str(str(value.value)))
@@ -163,6 +165,23 @@ class ZooCLI(LightningCLI):
         for logger in self.trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_hyperparams({"config": self.parser.dump(self.config, skip_link_targets=False)})
+
+    def fit(self, model: L.LightningModule, **options: Any) -> None:
+        """Fit the model at once, or stage by stage where it has stages."""
+        if not isinstance(model, StagedModel):
+            self.trainer.fit(model, **options)
+            return
+        if options.get("ckpt_path"):
+            raise SpecError(
+                f"{type(model).__name__} is trained in stages, which go on by themselves: leave --ckpt_path out"
+            )
+        fit_stages(model, self.datamodule, self.trainer, self._stage_trainer, self._model_config()["init_args"])
+
+    def _stage_trainer(self, steps: int, keep: ModelCheckpoint) -> L.Trainer:
+        """The trainer of one stage."""
+        held: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        told = {**self._get(self.config_init, "trainer", default={}), "callbacks": stage_callbacks(held, keep)}
+        return L.Trainer(**{**told, "max_steps": steps, "max_epochs": -1, "enable_checkpointing": True})
 
     def after_fit(self) -> None:
         """Test the best weights, or the last where nothing was monitored, and write the bundle of them."""

@@ -15,6 +15,8 @@ _REGISTRIES = {
     "zoo.weighting.base": "WEIGHTINGS",
     "zoo.models.base": "MODELS",
     "zoo.training.losses": "LOSSES",
+    "zoo.generation.diffusion.autoencoder": "AUTOENCODERS",
+    "zoo.generation.diffusion.denoiser": "DENOISERS",
 }
 """Module -> the registry in it whose classes are attributes of ``zoo``."""
 

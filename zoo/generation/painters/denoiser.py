@@ -9,20 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import MissingExtraError
+from zoo.generation.libraries import diffusers_library
 from zoo.generation.painters.conditioning import ConditionEmbedding, Conditions
 
 TIMESTEPS = 1000
 """Noise levels that training knows."""
-
-
-def diffusers_library() -> Any:
-    """Import diffusers, or say how to install it."""
-    try:
-        import diffusers
-    except ImportError as error:
-        raise MissingExtraError("diffusers", "augmentation") from error
-    return diffusers
 
 
 class Denoiser(nn.Module):

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from zoo.errors import DataError, SpecError
+from zoo.generation.libraries import diffusers_library
 from zoo.generation.painters.conditioning import LABEL, described
-from zoo.generation.painters.denoiser import diffusers_library
 from zoo.generator import GENERATORS, Condition, Generation, Generator, row_seed
 
 TEMPLATE = (

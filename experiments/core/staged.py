@@ -1,0 +1,138 @@
+"""Fit a model whose training has stages: each by a trainer of its own, kept when finished, and taken over then."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+
+from zoo.callbacks.report import ReportCallback, run_folder
+from zoo.data import DataModule
+from zoo.errors import DataError, SpecError
+from zoo.models.staged import StagedModel, StagePlan
+from zoo.models.xgem.module import digest_of
+
+WEIGHTS, STATE, LAST = "weights.safetensors", "stage.json", "last.ckpt"
+"""Files in the folder of a stage; the checkpoint goes once the stage is finished."""
+
+
+def fit_stages(
+    model: L.LightningModule,
+    data: L.LightningDataModule,
+    trainer: L.Trainer,
+    make_trainer: Callable[[int, ModelCheckpoint], L.Trainer],
+    config: Mapping[str, Any],
+) -> None:
+    """Fit every stage that is asked for and not finished yet.
+
+    A stage whose options, parts, data and earlier stages are those of one that is finished is taken over; one that
+    was stopped goes on from its last checkpoint.
+
+    Args:
+        model: a StagedModel.
+        data: that it is trained on.
+        trainer: of the whole run, which knows its folder and its logger, and does not fit itself.
+        make_trainer: makes the trainer of a stage from its number of steps and what keeps its checkpoints.
+        config: ``init_args`` of the model as plain data.
+
+    Raises:
+        SpecError: a stage is needed that is neither finished nor asked for.
+    """
+    staged, known, rows = _parts(model, data)
+    console = Console()
+    root = Path(staged.stages_folder) if staged.stages_folder else run_folder(trainer).parent / "stages"
+    data.trainer = trainer
+    plan = [p for p in known if p.steps]
+    folders = {p.name: root / f"{p.name}-{digest_of(staged.identity(p.name, config, rows))}" for p in plan}
+    needed = {n for p in plan if p.runs for n in p.needs}
+    for number, stage in enumerate(plan, 1):
+        folder, head = folders[stage.name], f"stage {number} of {len(plan)}, {stage.name}"
+        if (folder / STATE).exists():
+            staged.take_stage(stage.name, load_file(folder / WEIGHTS))
+            _say(trainer, console, f"{head}: finished before, in {folder}")
+        elif stage.runs:
+            _say(trainer, console, f"{head}: {stage.steps} steps, in {folder}")
+            _fit_stage(model, rows, stage, folder, make_trainer, staged.identity(stage.name, config, rows))
+        elif stage.name in needed:
+            raise SpecError(
+                f"the stage '{stage.name}' is needed and not finished ({folder} holds none); name it under "
+                "model.training.only too, or leave that option out to run all stages"
+            )
+        else:
+            _say(trainer, console, f"{head}: left out, since it is not named under model.training.only")
+    data.trainer = trainer
+
+
+def _parts(model: Any, data: Any) -> tuple[StagedModel, Sequence[StagePlan], DataModule]:
+    staged: StagedModel = model
+    rows: DataModule = data
+    return staged, staged.plan(), rows
+
+
+def _say(trainer: L.Trainer, console: Console, text: str) -> None:
+    if trainer.is_global_zero:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _fit_stage(
+    model: Any,
+    data: DataModule,
+    stage: StagePlan,
+    folder: Path,
+    make_trainer: Callable[[int, ModelCheckpoint], L.Trainer],
+    identity: Mapping[str, Any],
+) -> None:
+    """Fit one stage from where it stands, and keep its weights."""
+    began = time.monotonic()
+    keep = ModelCheckpoint(dirpath=folder, filename="last", every_n_train_steps=stage.checkpoint_every)
+    trainer = make_trainer(stage.steps, keep)
+    rows = model.begin(stage.name, data, folder.parent)
+    last = folder / LAST
+    trainer.fit(model, datamodule=rows, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    model.end(stage.name)
+    if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(model.stage_weights(stage.name), folder / WEIGHTS)
+        figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        told = {"identity": identity, "seconds": round(time.monotonic() - began, 1), "figures": figures}
+        (folder / f"{STATE}.part").write_text(json.dumps(told, indent=1, default=str) + "\n", encoding="utf-8")
+        (folder / f"{STATE}.part").replace(folder / STATE)
+        last.unlink(missing_ok=True)
+    trainer.strategy.barrier()
+
+
+def stage_callbacks(callbacks: Sequence[L.Callback], keep: ModelCheckpoint) -> list[L.Callback]:
+    """The callbacks of a configuration for one stage: fresh copies, with the stage's own checkpoints.
+
+    What writes the configuration stays the same one, and writes it once; the report belongs to a test.
+
+    Args:
+        callbacks: of the trainer of the whole run.
+        keep: keeps the checkpoints of the stage.
+    """
+    left = [c for c in callbacks if not isinstance(c, ModelCheckpoint | ReportCallback)]
+    return [c if isinstance(c, SaveConfigCallback) else copy.deepcopy(c) for c in left] + [keep]
+
+
+def read_stage(folder: Path) -> dict[str, Any]:
+    """What is known of a finished stage.
+
+    Raises:
+        DataError: the file is missing or broken.
+    """
+    try:
+        found: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError) as error:
+        raise DataError(f"no finished stage ({error})", file=folder / STATE) from error

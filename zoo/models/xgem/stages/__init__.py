@@ -1,0 +1,1 @@
+"""The stages of the training of XGeM, one file a kind."""
