@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from zoo.errors import SpecError
+from zoo.modality import ModalitySpec
+from zoo.names import FUSED
 from zoo.sample import Sample
-from zoo.specs import FUSED, TASKS, ModalitySpec, TaskSpec
+from zoo.task import TASKS, TaskSpec
 
 
 @dataclass

@@ -13,22 +13,13 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from zoo.codes import AMINO_ACIDS, NUCLEOTIDES, PAD
 from zoo.errors import SpecError
+from zoo.modality import MODALITIES, ModalityKind, ModalitySpec
+from zoo.names import FUSED
+from zoo.raw import RawModality, RawTask
 from zoo.sample import Sample
-from zoo.specs import (
-    AMINO_ACIDS,
-    FUSED,
-    MODALITIES,
-    NUCLEOTIDES,
-    PAD,
-    TASKS,
-    ModalityKind,
-    ModalitySpec,
-    RawModality,
-    RawTask,
-    TargetKind,
-    TaskSpec,
-)
+from zoo.task import TASKS, TargetKind, TaskSpec
 
 if TYPE_CHECKING:
     from zoo.batch import Batch, Output, Tokens, collate, empty_target, masked_mean

@@ -13,10 +13,15 @@ from rich.console import Console
 
 from datamodules.audit.report import print_table
 from datamodules.core.source import SOURCES, Source
+from datamodules.sources.table import TableModality
+from zoo.contract import MODALITIES, TASKS
 from zoo.errors import unknown_name
 from zoo.registry import Registry
+from zoo.table_task import TableTask
 
 ACCESS = ("open", "registration", "credentialed", "simulated", "packaged")
+KINDS: dict[type, Registry[Any]] = {TableModality: MODALITIES, TableTask: TASKS}
+"""The kinds that the field ``kind`` of a description may name."""
 
 
 def print_list(console: Console, *, access: Sequence[str] = (), modalities: Sequence[str] = ()) -> int:
@@ -133,9 +138,8 @@ def _fields(described: type) -> list[str]:
             lines.append(f"      {said[field.name]}")
         for inner in _dataclasses(hints.get(field.name)):
             lines += [f"      {line}" for line in _fields(inner)]
-    kinds = getattr(described, "kinds", None)
-    if isinstance(kinds, Registry):
-        declared = kinds.declared()
+    if described in KINDS:
+        declared = KINDS[described].declared()
         width = max(map(len, declared), default=0)
         lines += ["  kinds:", *(f"    {name:<{width}}  {words}" for name, words in declared.items())]
     return lines

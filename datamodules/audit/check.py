@@ -25,7 +25,7 @@ from datamodules.core.thinning import thinned
 from datamodules.io.frames import ImageReading, frames_told
 from zoo.contract import MODALITIES, TASKS, Sample
 from zoo.errors import ZooError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 Progress = Callable[[Iterable[int], str], Iterable[int]]
 NAMED = 5

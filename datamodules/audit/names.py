@@ -15,7 +15,7 @@ from datamodules.audit.leaks import FEWEST, Judged, Own
 from datamodules.core.file_names import NAME, STUDIES, copies, found_by
 from datamodules.core.similarity import COMMON, FEW
 from zoo.contract import TASKS
-from zoo.specs import RawTask
+from zoo.raw import RawTask
 
 ROWS = 2_000
 """Rows that the test of a pattern looks at, evenly spaced."""

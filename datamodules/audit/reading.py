@@ -17,7 +17,7 @@ from datamodules.core.fingerprints import Prints
 from datamodules.core.source import Source
 from datamodules.io.traits import WORDED, file_traits
 from zoo.contract import MODALITIES, TASKS, Sample
-from zoo.specs import RawTask
+from zoo.raw import RawTask
 
 MOST = 2_000
 """Rows of which the pieces are kept."""

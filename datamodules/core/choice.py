@@ -12,7 +12,8 @@ from datamodules.core.targets import merge_tasks
 from datamodules.synthesis.modality import GeneratedModality
 from datamodules.synthesis.rows import GeneratedRows
 from zoo.errors import SpecError, unknown_name
-from zoo.specs import MODALITIES, RawModality, RawTask
+from zoo.modality import MODALITIES
+from zoo.raw import RawModality, RawTask
 
 
 def choose_modalities(

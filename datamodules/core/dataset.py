@@ -15,7 +15,7 @@ from datamodules.core.processor import Processor
 from datamodules.core.source import Source
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import TargetCodec
+from zoo.task import TargetCodec
 
 
 class ValueMaker(Protocol):

@@ -11,7 +11,7 @@ from datamodules.core.source import Source
 from datamodules.core.splits import SPLITS
 from datamodules.core.thinning import thinned
 from zoo.contract import TASKS
-from zoo.specs import RawTask
+from zoo.raw import RawTask
 
 if TYPE_CHECKING:  # the audit lists data sets without torch
     from datamodules.core.query import Pipeline

@@ -15,7 +15,7 @@ from datamodules.synthesis.modality import GeneratedModality
 from datamodules.synthesis.rows import GeneratedRows
 from zoo.data import OOD
 from zoo.errors import SpecError
-from zoo.specs import TargetCodec
+from zoo.task import TargetCodec
 
 OnError = Literal["raise", "skip"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from datamodules.io.column_types import ColumnKind
 from datamodules.io.frames import ImageReading
 from zoo.contract import ModalitySpec
+from zoo.raw import RawModality
 from zoo.registry import Registry
-from zoo.specs import RawModality
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -23,7 +23,7 @@ from datamodules.synthesis.modality import GeneratedModality
 from datamodules.synthesis.rows import GeneratedRows
 from zoo.contract import TASKS, ModalitySpec, TaskSpec, empty_target
 from zoo.errors import SpecError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = "task:"
 """``task:NAME`` is a group column too: the label of a task of classes, "" where a row has none."""

@@ -13,7 +13,7 @@ from datamodules.core.availability import Availability, Mask
 from datamodules.core.dataset import JoinedDataset
 from datamodules.core.source import Overview, Source
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawTask
+from zoo.raw import RawTask
 
 LONG = 2000
 """From this many rows on, the scan shows a progress bar."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 _DATACLASSES = {c.__name__: c for c in (RawModality, RawTask)}
 _PLAIN = (str, int, float, bool, type(None))

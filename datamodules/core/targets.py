@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from datamodules.core.source import Source
 from zoo.contract import TASKS
 from zoo.errors import SpecError, unknown_name
-from zoo.specs import RawTask, TargetCodec
+from zoo.raw import RawTask
+from zoo.task import TargetCodec
 
 
 def merge_tasks(tasks: Sequence[tuple[RawTask, Sequence[str]]]) -> RawTask:

@@ -17,7 +17,7 @@ from datamodules.io.frames import ImageArray
 from datamodules.io.images import read_file
 from datamodules.io.unknown import text_of
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 
 @dataclass(frozen=True)

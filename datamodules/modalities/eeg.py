@@ -19,7 +19,7 @@ from datamodules.io.table_values import finite
 from datamodules.modalities.drawing import draw_signal
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 from zoo.values import Cell, Shown
 
 FEATURE_STEPS = 64

@@ -17,7 +17,7 @@ from datamodules.io.frames import ImageReading
 from datamodules.modalities.drawing import LUMA, grey_image, small_image
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 from zoo.values import Cell, Shown
 
 UNIT_WINDOWS = {"HU": (-160.0, 240.0), "relative intensity": (0.0, 1.2)}

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from datamodules.core.processor import PROCESSORS, Processor
+from zoo.codes import shares_of_codes
 from zoo.contract import MODALITIES, PAD, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
+from zoo.modality import WORDS
+from zoo.raw import RawModality
 from zoo.smiles import (
     VOCABULARY,
     canonical_smiles,
@@ -22,7 +25,6 @@ from zoo.smiles import (
     random_smiles,
     read_molecule,
 )
-from zoo.specs import WORDS, RawModality, shares_of_codes
 from zoo.values import Cell, Picture, Shown, digest, shorten
 
 REMEMBERED = 100_000

@@ -17,7 +17,7 @@ from datamodules.io.column_types import ColumnKind
 from datamodules.modalities.tabular import SMALLEST
 from zoo.contract import ModalitySpec
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 ORDERS = ("biopsy", "urgent_referral", "dermoscopy_follow_up", "excision", "reassurance")
 """Entries that the column orders may have (those of zoo.generation.records)."""

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.core.processor import Processor
+from zoo.codes import shares_of_codes
 from zoo.contract import MODALITIES, PAD, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, shares_of_codes
+from zoo.raw import RawModality
 from zoo.values import Cell, digest
 
 if TYPE_CHECKING:

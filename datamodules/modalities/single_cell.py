@@ -17,7 +17,8 @@ from datamodules.core.processor import PROCESSORS, Processor
 from datamodules.modalities.drawing import draw_profile
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
-from zoo.specs import WORDS, RawModality
+from zoo.modality import WORDS
+from zoo.raw import RawModality
 from zoo.values import Shown, shorten
 
 COUNT_UNITS = ("counts", "mean counts")

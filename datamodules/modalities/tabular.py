@@ -14,7 +14,8 @@ from datamodules.core.processor import PROCESSORS, Processor
 from datamodules.io.column_types import ColumnKind
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
-from zoo.specs import WORDS, RawModality
+from zoo.modality import WORDS
+from zoo.raw import RawModality
 from zoo.values import Cell, Shown, digest, shorten
 
 UNSEEN, KNOWN, MISSING = 0, 1, 2

@@ -17,7 +17,7 @@ from datamodules.core.processor import PROCESSORS, Processor
 from zoo.contract import MODALITIES, PAD, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
 from zoo.packaged import package_folder
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 from zoo.values import Cell, digest
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

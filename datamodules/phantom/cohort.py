@@ -34,7 +34,7 @@ from datamodules.phantom.scrna import render_scrna
 from datamodules.phantom.xray import render_xray
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 VISITS: dict[str, tuple[str, ...]] = {
     "general": (

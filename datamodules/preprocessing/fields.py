@@ -18,7 +18,10 @@ from datamodules.io.typed_table import TableReading
 from datamodules.io.unknown import Unknown, text_of
 from datamodules.sources.table import Table, TableModality
 from zoo.errors import DataError, SpecError
-from zoo.specs import MODALITIES, TASKS, RawModality, RawTask, TableTask
+from zoo.modality import MODALITIES
+from zoo.raw import RawModality, RawTask
+from zoo.table_task import TableTask
+from zoo.task import TASKS
 
 
 class CellReader(Table):

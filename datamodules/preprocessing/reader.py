@@ -24,7 +24,9 @@ from datamodules.preprocessing.store import (
 from zoo.contract import Sample
 from zoo.data import PREPROCESSING, Column, ReadRow, Stored
 from zoo.errors import DataError, SpecError, unknown_name
-from zoo.specs import MODALITIES, ModalitySpec, RawModality, RawTask, TargetCodec, TaskSpec
+from zoo.modality import MODALITIES, ModalitySpec
+from zoo.raw import RawModality, RawTask
+from zoo.task import TargetCodec, TaskSpec
 
 
 @PREPROCESSING.register

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from datamodules.core.processor import PROCESSORS, Processor
 from datamodules.core.state import array_of, get_state, set_state, stored_array
 from zoo.errors import DataError, UnknownNameError
-from zoo.specs import TASKS, RawTask, TargetCodec
+from zoo.raw import RawTask
+from zoo.task import TASKS, TargetCodec
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 SMALL = 64

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,10 @@ from datamodules.io.table_file import TextFormat
 from datamodules.io.table_values import TableCell
 from datamodules.io.typed_table import OPEN, TableReading, TypedTable
 from datamodules.io.unknown import Unknown, text_of
-from zoo.contract import MODALITIES, TASKS, ModalityKind, Sample
+from zoo.contract import MODALITIES, TASKS, Sample
 from zoo.errors import DataError, SpecError
-from zoo.registry import Registry
-from zoo.specs import RawModality, RawTask, TableTask
+from zoo.raw import RawModality, RawTask
+from zoo.table_task import TableTask
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class TableModality:
     unit: str = ""
     sampling_rate: float = 0.0
     channels: tuple[str, ...] = ()
-    kinds: ClassVar[Registry[ModalityKind]] = MODALITIES
 
 
 @SOURCES.register

@@ -14,7 +14,7 @@ from datamodules.synthesis.base import FromGenerator, GeneratorInputs
 from datamodules.synthesis.store import Store, alone, make_store
 from zoo.errors import DataError, SpecError
 from zoo.generator import Generator
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 Rows = npt.NDArray[np.int64]
 

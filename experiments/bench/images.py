@@ -66,7 +66,7 @@ def zoo_batches(folder: Path, side: int, size: int, workers: int, seed: int) -> 
     from datamodules.core.options import LoadingOptions, ProcessingOptions, SamplingOptions, SplitOptions
     from datamodules.modalities.imaging import ImageProcessor
     from datamodules.sources.table import Table, TableModality
-    from zoo.specs import TableTask
+    from zoo.table_task import TableTask
 
     source = Table(
         folder=str(folder),

@@ -73,7 +73,7 @@ def data_module(folder: Path, workers: int) -> Any:
     from datamodules.core.options import LoadingOptions, ProcessingOptions, SamplingOptions
     from datamodules.modalities.imaging import ImageProcessor
     from datamodules.sources.table import Table, TableModality
-    from zoo.specs import TableTask
+    from zoo.table_task import TableTask
 
     modalities = {name: TableModality("image", path="images/{}.png") for name in IMAGES}
     modalities |= {

@@ -14,7 +14,7 @@ from datamodules.core.processor import Processor
 from datamodules.core.source import Source, SourceCard
 from zoo.contract import ModalitySpec, Sample
 from zoo.errors import DataError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 TABLE = RawModality("table", "tabular")
 NOTE = RawModality("note", "text")

@@ -20,7 +20,7 @@ from datamodules.sources import BCIIV2b, BrainTumorMRI, MedMNIST, ProteinStructu
 from zoo.contract import ModalitySpec, Sample, TaskSpec, collate
 from zoo.errors import DataError, SpecError, UnknownNameError, ZooError
 from zoo.models.multitask.module import MultitaskModule
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 from zoo.weighting.fixed import FixedWeighting
 
 DATA = Path(__file__).parents[1] / "data"
@@ -98,7 +98,7 @@ class Signals(Source):
     def __init__(self, *, broken: int = 0, labels: tuple[str, str] = ("left", "right")) -> None:
         super().__init__()
         from datamodules.core.source import SourceCard
-        from zoo.specs import RawTask
+        from zoo.raw import RawTask
 
         self.broken, self.labels = broken, labels
         self.card = SourceCard(

@@ -102,7 +102,7 @@ def configuration(name: str, root: Path) -> dict[str, Any]:
 def _built(name: str) -> dict[str, Any]:
     """The constructor arguments as a call takes them."""
     from datamodules.sources.table import TableModality
-    from zoo.specs import TableTask
+    from zoo.table_task import TableTask
 
     given = dict(ARGUMENTS.get(name, {}))
     for key, cls in (("modalities", TableModality), ("tasks", TableTask)):

@@ -17,7 +17,7 @@ import torch
 from datamodules.core.processor import PROCESSORS, Processor
 from datamodules.core.source import SOURCES, Source, SourceCard
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec, Sample
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 
 @MODALITIES.register_as("spectrum")
@@ -94,7 +94,7 @@ from torch.nn import functional as F
 
 from zoo.contract import TASKS
 from zoo.errors import DataError
-from zoo.specs import TargetCodec
+from zoo.task import TargetCodec
 from zoo.tasks.base import TaskKind
 from zoo.tasks.parts import VectorHead, average
 

@@ -18,7 +18,8 @@ from datamodules.sources.signals.options import EpochOptions
 from datamodules.sources.table import TableModality
 from tests.options import grouped_for
 from zoo.contract import Sample
-from zoo.specs import RawModality, RawTask, TableTask
+from zoo.raw import RawModality, RawTask
+from zoo.table_task import TableTask
 
 ROOT = Path(__file__).parents[2]
 Write = Callable[[Path], None]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.contract import TaskSpec
 from zoo.errors import SpecError
-from zoo.specs import TargetCodec
+from zoo.task import TargetCodec
 from zoo.tasks import parts
 from zoo.tasks.base import TaskKind
 from zoo.tasks.codecs import ClassCodec

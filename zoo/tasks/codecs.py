@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import DataError
-from zoo.specs import TargetCodec
+from zoo.task import TargetCodec
 
 
 class ClassCodec(TargetCodec):

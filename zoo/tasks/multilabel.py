@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from zoo.contract import TASKS, TaskSpec
 from zoo.errors import DataError
-from zoo.specs import LabelCells, TableTask
+from zoo.table_task import LabelCells, TableTask
 from zoo.tasks import parts
 from zoo.tasks.base import Head, TaskKind, short
 from zoo.tasks.codecs import ValueCodec

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from zoo.contract import TASKS, TaskSpec, Tokens
 from zoo.errors import SpecError
-from zoo.specs import RawTask, TableTask
+from zoo.raw import RawTask
+from zoo.table_task import TableTask
 from zoo.tasks import parts
 from zoo.tasks.base import Head
 from zoo.tasks.classes import ClassTask

@@ -12,7 +12,9 @@ from torch.nn import functional as F
 
 from zoo.contract import TASKS, TaskSpec, Tokens
 from zoo.errors import DataError, SpecError
-from zoo.specs import LabelCells, RawTask, TableTask, TargetCodec
+from zoo.raw import RawTask
+from zoo.table_task import LabelCells, TableTask
+from zoo.task import TargetCodec
 from zoo.tasks import parts
 from zoo.tasks.base import Head, TaskKind, short
 from zoo.tasks.classes import class_frequencies

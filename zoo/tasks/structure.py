@@ -14,7 +14,9 @@ from torch.nn import functional as F
 
 from zoo.contract import TASKS, TaskSpec, Tokens
 from zoo.errors import DataError, SpecError
-from zoo.specs import LabelCells, RawTask, TableTask, TargetCodec, refuse_units
+from zoo.raw import RawTask
+from zoo.table_task import LabelCells, TableTask
+from zoo.task import TargetCodec, refuse_units
 from zoo.tasks import chains, parts
 from zoo.tasks.base import Head, TaskKind
 from zoo.tasks.chains import BOND, SHORTEST

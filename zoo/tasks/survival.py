@@ -13,8 +13,10 @@ from torch.nn import functional as F
 
 from zoo.contract import TASKS, TaskSpec, Tokens
 from zoo.errors import SpecError
+from zoo.raw import RawTask
 from zoo.results import Figure
-from zoo.specs import LabelCells, RawTask, TableTask, refuse_units
+from zoo.table_task import LabelCells, TableTask
+from zoo.task import refuse_units
 from zoo.tasks import lifetimes, parts, survival_figures
 from zoo.tasks.base import Head, TaskKind
 from zoo.tasks.survival_codec import SurvivalCodec

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo.contract import TASKS, TaskSpec, Tokens
 from zoo.errors import SpecError
-from zoo.specs import TargetCodec
+from zoo.task import TargetCodec
 from zoo.tasks import parts
 from zoo.tasks.base import Head
 from zoo.tasks.classes import ClassTask

@@ -12,7 +12,7 @@ from datamodules.io.files import all_of, content_keys, image_tree, listed_there,
 from datamodules.sources.images.oct_fundus import RETINOPATHY
 from zoo.contract import Sample
 from zoo.errors import SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 FIVE_GRADES = ("no_dr", "mild_npdr", "moderate_npdr", "severe_npdr", "pdr")
 """The International Clinical Diabetic Retinopathy scale, 0 to 4."""

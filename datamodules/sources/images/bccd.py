@@ -12,7 +12,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, one_of, require_file
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CELLS = {"RBC": "red blood cell", "WBC": "white blood cell", "Platelets": "platelet"}
 """Name in the annotation -> class."""

@@ -9,7 +9,7 @@ from datamodules.io.files import image_files, parts_to_read
 from datamodules.io.images import pixel_keys
 from zoo.contract import Sample
 from zoo.errors import DataError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = {
     "no_tumor": "no_tumor",

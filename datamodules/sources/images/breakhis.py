@@ -13,7 +13,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_tree
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = {"B": "benign", "M": "malignant"}
 SUBTYPES = {

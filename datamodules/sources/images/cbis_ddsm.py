@@ -14,7 +14,7 @@ from datamodules.io.formats.dicom import dicom_header
 from datamodules.io.sniff import DICOM, content_of_file
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 PATHOLOGIES = {"BENIGN_WITHOUT_CALLBACK": "benign_without_callback", "BENIGN": "benign", "MALIGNANT": "malignant"}
 """Published pathology -> class, the gravest last."""

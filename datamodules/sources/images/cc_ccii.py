@@ -13,7 +13,7 @@ from datamodules.io.files import image_files, read_csv
 from datamodules.io.formats.folders import require_classes, spread, subfolders
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = {"NCP": "COVID-19", "CP": "common pneumonia", "Normal": "normal"}
 """Folder -> class. CP is bacterial, viral or mycoplasma pneumonia other than COVID-19."""

@@ -17,7 +17,7 @@ from datamodules.io.files import all_of, listed_there, parts_to_read, read_csv
 from datamodules.sources.images.nih_chest_xray14 import rarest
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 OBSERVATIONS = {
     "No Finding": "no_finding",

@@ -16,7 +16,7 @@ from datamodules.io.files import parts_to_read, require_file
 from datamodules.io.formats.folders import leaking
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 LABELS = {
     "binary": {"negative": "no COVID-19", "positive": "COVID-19"},

@@ -13,7 +13,7 @@ from datamodules.io.files import all_of, image_tree, listed_there, read_csv
 from datamodules.sources.images.aptos import grade_names
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 EYES = ("left", "right")
 

@@ -12,7 +12,7 @@ from datamodules.io.files import image_files, one_of, read_csv
 from datamodules.io.unknown import UNKNOWN_WORDS
 from zoo.contract import Sample
 from zoo.errors import DataError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 DIAGNOSES = {
     "akiec": "actinic keratosis",

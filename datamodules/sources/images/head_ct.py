@@ -7,7 +7,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import content_keys, one_of, read_csv, require_listed
 from zoo.contract import Sample
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 
 @SOURCES.register

@@ -13,7 +13,7 @@ from datamodules.io.files import all_of, content_keys, image_tree, listed_there,
 from datamodules.sources.images.aptos import grade_names
 from zoo.contract import Sample
 from zoo.errors import SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 EDEMA_RISKS = ("no_exudates", "exudates_far_from_macula", "exudates_near_macula")
 """Risk of macular oedema 0 to 2: no visible hard exudates; all further than one disc diameter from the centre of the

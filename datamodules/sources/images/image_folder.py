@@ -15,7 +15,7 @@ from datamodules.io.files import is_image
 from datamodules.io.formats.folders import leaking, subfolders
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",

@@ -12,7 +12,7 @@ from datamodules.io.files import content_keys, merge_groups
 from datamodules.io.formats.folders import leaking, published_images
 from zoo.contract import Sample
 from zoo.errors import DataError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 FOLDERS = {"NORMAL": "normal", "PNEUMONIA": "pneumonia"}
 """Folder -> class, of the two classes that are published as folders."""

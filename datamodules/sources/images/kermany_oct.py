@@ -11,7 +11,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.formats.folders import leaking, published_images
 from zoo.contract import Sample
 from zoo.errors import DataError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = {
     "CNV": "choroidal neovascularization",

@@ -12,7 +12,7 @@ from datamodules.io.files import image_files
 from datamodules.io.formats.folders import class_images
 from zoo.contract import Sample
 from zoo.errors import DataError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = {"Parasitized": "parasitized", "Uninfected": "uninfected"}
 """Folder -> class."""

@@ -16,7 +16,7 @@ from datamodules.io.files import read_npz
 from datamodules.io.formats.npz import NpzArray, load_npz, npz_arrays
 from zoo.contract import TASKS, Sample
 from zoo.errors import DataError, MissingExtraError, SpecError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 Side = Literal[28, 64, 128, 224]
 

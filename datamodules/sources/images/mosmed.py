@@ -12,7 +12,7 @@ from datamodules.io.formats.folders import require_classes, spread
 from datamodules.io.formats.nifti import nifti_shape, read_nifti_slice
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 GRADES = ("CT-0", "CT-1", "CT-2", "CT-3", "CT-4")
 """No sign of pneumonia; at most 25 %, 25 to 50 %, 50 to 75 %, and more of the lung parenchyma affected."""

@@ -17,7 +17,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, image_tree, listed_there, read_csv, require_file
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 FINDINGS = {
     "Atelectasis": "atelectasis",

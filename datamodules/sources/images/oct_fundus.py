@@ -11,7 +11,7 @@ from datamodules.io.files import content_keys, merge_groups, one_of, read_csv, r
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 RETINOPATHY = ("no_dr", "npdr", "pdr")
 """Classes of the task ``retinopathy``: none, non-proliferative, proliferative."""

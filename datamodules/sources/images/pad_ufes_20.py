@@ -15,7 +15,7 @@ from datamodules.io.files import all_of, image_tree, listed_there, read_csv
 from datamodules.io.unknown import UNKNOWN_WORDS
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 DIAGNOSES = {
     "ACK": "actinic keratosis",

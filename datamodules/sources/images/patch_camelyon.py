@@ -17,7 +17,7 @@ from datamodules.io.files import parts_to_read, read_csv, require_file
 from datamodules.io.formats.h5 import check_claims, reading
 from zoo.contract import Sample
 from zoo.errors import DataError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = ("normal", "tumor")
 """Published label 0: no pixel of tumour in the central 32 x 32; 1: at least one."""

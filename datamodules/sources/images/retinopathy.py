@@ -11,7 +11,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import content_keys, merge_groups, one_of, read_csv, require_listed
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 GRADES = {
     "1 - No DR": "no_dr",

@@ -15,7 +15,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, content_keys, image_tree, listed_there, read_csv
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 SEXES = {
     "True": "male", "TRUE": "male", "1": "male", "M": "male",

@@ -11,7 +11,7 @@ from datamodules.io.files import one_of, read_csv, read_json_rows
 from datamodules.io.formats.dicom import dicom_names
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = {
     "Normal": "normal",

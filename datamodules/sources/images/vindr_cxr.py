@@ -13,7 +13,7 @@ from datamodules.io.files import parts_to_read, read_csv
 from datamodules.io.formats.dicom import dicom_names
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 FINDINGS = {
     "Aortic enlargement": "aortic_enlargement",

@@ -12,7 +12,7 @@ from datamodules.core.source import SOURCES, SourceCard
 from datamodules.io.formats.cells import choose_cells, load_cells
 from datamodules.sources.omics.cell_source import CellSource, labels_of, read_levels
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 PROTEIN = "surface_protein"
 ROLES = ("modality", "target")

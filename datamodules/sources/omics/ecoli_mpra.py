@@ -14,7 +14,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.modalities.genomics import encode_dna
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 FILES = {
     "": "tss_expression_model_format_train_genome_split.txt",

@@ -25,7 +25,7 @@ from datamodules.io.unknown import RULE
 from datamodules.modalities.sequence import sequence_kind
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 
 @dataclass(frozen=True)

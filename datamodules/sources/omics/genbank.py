@@ -21,7 +21,7 @@ from datamodules.io.formats.sequences import MEMORY_LIMIT, class_order, sequence
 from datamodules.modalities.genomics import DNA
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 SUFFIXES = (".gb", ".gbk", ".gbff", ".genbank")
 """Suffixes of GenBank files, each of which may be followed by .gz."""

@@ -17,7 +17,7 @@ from datamodules.io.formats.csr import GeneMajorRows
 from datamodules.io.formats.h5 import check_claims, check_heaps, reading
 from datamodules.sources.omics.cell_source import DONOR_COLUMNS, CellSource, find_label, group_columns, labels_of
 from zoo.errors import DataError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 _BLOCK_CELLS = 512
 

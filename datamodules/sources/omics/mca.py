@@ -11,7 +11,7 @@ from datamodules.core.source import SOURCES, SourceCard
 from datamodules.io.formats.cells import load_cells
 from datamodules.sources.omics.cell_source import CellSource
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 RECURRENT = (
     "B cell",

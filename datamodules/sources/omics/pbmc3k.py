@@ -14,7 +14,7 @@ from datamodules.io.formats.cells import Cells, make_cells
 from datamodules.io.formats.h5 import check_claims, reading
 from zoo.contract import Sample
 from zoo.errors import DataError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CELL_TYPES = (
     "B cells", "CD14+ Monocytes", "CD4 T cells", "CD8 T cells", "Dendritic cells", "FCGR3A+ Monocytes",

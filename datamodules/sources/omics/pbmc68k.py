@@ -14,7 +14,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.formats.cells import Cells, cell_table, encode, make_cells, natural_order
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 UNIT = "log1p CP10k"
 

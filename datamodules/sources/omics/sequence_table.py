@@ -22,7 +22,7 @@ from datamodules.io.unknown import Unknown
 from datamodules.modalities.sequence import sequence_kind
 from zoo.contract import TASKS, Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 LOGS: dict[str, Callable[[float], float]] = {
     "none": float,

@@ -20,7 +20,7 @@ from datamodules.sources.omics.cell_source import (
     labels_of,
     read_levels,
 )
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 _KNOWN = {
     "kidney.h5ad": "Young et al., Single-cell transcriptomes from human kidneys, Science 361, 2018 (in scDCC: "

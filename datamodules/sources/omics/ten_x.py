@@ -19,7 +19,7 @@ from datamodules.io.formats.csr import SparseRows
 from datamodules.io.formats.h5 import check_claims, check_heaps, reading
 from datamodules.sources.omics.cell_source import CellSource, group_columns, labels_of
 from zoo.errors import DataError, SpecError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 _SHORTEST_ENTRY = 6
 """Bytes of the line "1 1 1" of an mtx file."""

@@ -12,7 +12,7 @@ from datamodules.io.strings import read_strings
 from datamodules.modalities.genomics import encode_dna
 from zoo.contract import Sample
 from zoo.errors import DataError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = ("EI", "IE", "N")
 """Donor (exon to intron), acceptor (intron to exon), neither."""

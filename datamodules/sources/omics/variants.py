@@ -19,7 +19,7 @@ from datamodules.io.formats.sequences import FastaFile, class_order, text_lines
 from datamodules.io.formats.vcf import FIXED, VCFHeader, VCFKey, info_of
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLINVAR = {
     "Benign": "benign",

@@ -19,7 +19,7 @@ from datamodules.io.files import one_of
 from datamodules.io.formats.sequences import class_order, open_bytes, read_delimited
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 TISSUES = ("normal", "tumour")
 """Classes of the default task. TCGA and TARGET code tumours as 01 to 09 and normal tissue as 10 to 19."""

@@ -16,7 +16,7 @@ from datamodules.io.strings import read_strings
 from datamodules.modalities.protein import encode_protein
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 STATES = {"H": "helix", "E": "strand", "C": "coil"}
 """Letter of the three-state DSSP string -> target."""

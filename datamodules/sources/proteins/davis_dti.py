@@ -16,7 +16,7 @@ from datamodules.io.strings import read_strings
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CENSORED = 5.0
 """pKd of what did not bind at 10,000 nM, the highest concentration that was tried."""

@@ -29,7 +29,7 @@ from datamodules.io.unknown import RULE
 from datamodules.modalities.protein import NON_STANDARD
 from zoo.contract import AMINO_ACIDS, TASKS, Sample
 from zoo.errors import DataError, SpecError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 LETTERS = AMINO_ACIDS + NON_STANDARD
 """Letters of the sequences."""

@@ -14,7 +14,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.formats.structure import centred, read_structure
 from zoo.contract import Sample
 from zoo.errors import SpecError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 SUFFIXES = (".pdb", ".pdb.gz", ".ent", ".ent.gz")
 """Endings of the files that are read; any other file (README, LICENSE) is counted in ``skipped``."""

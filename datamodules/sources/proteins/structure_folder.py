@@ -21,7 +21,7 @@ from datamodules.io.formats.sequences import read_delimited, sequence_key
 from datamodules.io.formats.structure import SUFFIXES, Chain, centred, file_kind, protein_chains, read_structure, stem
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 URL = "https://files.rcsb.org/download/{}.cif.gz"
 """Where the Protein Data Bank gives an entry, by its id in upper case."""

@@ -14,7 +14,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.modalities.whitening import euclidean_alignment
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = ("left", "right")
 GROUPINGS = ("subject", "session", "none")

@@ -27,7 +27,7 @@ from datamodules.sources.signals.epochs import Cut, Opened
 from datamodules.sources.signals.options import DEFAULT_END, EpochOptions, ReadingOptions
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 SPOILED = "the epoch touches a stretch that is annotated as bad (drop_bad)"
 UNMATCHED = "the pattern does not match the path of the recording"

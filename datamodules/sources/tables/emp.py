@@ -13,7 +13,7 @@ from datamodules.io.formats.cells import encode, natural_order
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 COLUMNS = (
     "latitude_deg",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from datamodules.core.source import SOURCES, SourceCard
 from datamodules.sources.tables.packaged_survival import PackagedSurvival
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 
 @SOURCES.register

@@ -10,7 +10,7 @@ import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
 from zoo.contract import Sample
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = ("benign", "malignant")
 

@@ -18,7 +18,7 @@ from datamodules.io.files import read_csv, require_file
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 SPLIT_NAMES = {
     "": "", "train": "train", "training": "train", "val": "val", "valid": "val", "validate": "val",

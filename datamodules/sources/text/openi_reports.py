@@ -17,7 +17,7 @@ from datamodules.io.strings import read_strings
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 SECTIONS = ("indication", "comparison", "findings", "impression")
 """Sections of a report that may be read as text; MeSH and Problems are the labels."""

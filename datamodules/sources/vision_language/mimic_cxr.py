@@ -23,7 +23,7 @@ from datamodules.io.files import all_of
 from datamodules.sources.images.chexpert import OBSERVATIONS
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError, unknown_name
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 SECTIONS = ("findings", "impression", "indication", "history", "comparison", "technique", "examination")
 """Sections of a report that may be read as text."""

@@ -19,7 +19,7 @@ from datamodules.io.files import image_files, one_of, read_csv, require_file
 from datamodules.sources.text.openi_reports import NORMAL, NOT_INDEXED, SECTIONS, frequent_findings, label_name
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 _LARGEST_REPORT = 4 << 20
 _PROJECTIONS = "indiana_projections.csv"

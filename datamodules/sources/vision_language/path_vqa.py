@@ -16,7 +16,7 @@ from datamodules.io.files import parts_to_read
 from datamodules.sources.vision_language.slake import question_answer
 from zoo.contract import Sample
 from zoo.errors import DataError, MissingExtraError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 _SPLITS = {"train": "train", "validation": "val", "test": "test"}
 

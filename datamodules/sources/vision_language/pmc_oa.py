@@ -14,7 +14,7 @@ from datamodules.io.files import image_files, parts_to_read
 from datamodules.sources.text.notes import iter_json_lines
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CAPTION_WORDS = {
     "ct": r"\bCTA?\b|(?i:computed\s+tomogra)",

@@ -14,7 +14,7 @@ from datamodules.io.files import image_files, one_of, parts_to_read, read_csv
 from datamodules.sources.vision_language.slake import question_answer
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 _LETTERS = ("A", "B", "C", "D")
 _CHOICES = tuple(f"Choice {c}" for c in _LETTERS)

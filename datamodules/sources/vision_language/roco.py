@@ -16,7 +16,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, parts_to_read, read_csv, require_file
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 FIGURE_TYPES = ("radiology", "non-radiology")
 """Folders of version 1, which are the classes of the task figure_type."""

@@ -13,7 +13,7 @@ from datamodules.io.files import one_of, parts_to_read, read_json_rows
 from datamodules.sources.vision_language.vqa_rad import normalise_answer
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 MODALITIES = {"CT": "ct", "MRI": "mri", "X-Ray": "xray"}
 """Published modality -> name."""

@@ -12,7 +12,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, one_of, parts_to_read, read_json_rows
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 ORGANS = {"ABD": ("abdomen", "ct"), "CHEST": ("chest", "xray"), "HEAD": ("head", "mri")}
 """Published organ -> its name and the modality that its images are given as."""

@@ -14,7 +14,7 @@ from datamodules.modalities.text import TextProcessor
 from datamodules.phantom import PhantomCohort
 from tests.options import grouped
 from zoo.errors import SpecError, UnknownNameError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 
 def cohort() -> PhantomCohort:

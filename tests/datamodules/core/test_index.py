@@ -20,7 +20,8 @@ from datamodules.phantom import PhantomCohort
 from datamodules.sources.table import Table, TableModality
 from tests.options import grouped
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality, TableTask
+from zoo.raw import RawModality
+from zoo.table_task import TableTask
 
 write = runpy.run_path(str(Path(__file__).parents[2] / "data" / "table.py"))["write"]
 

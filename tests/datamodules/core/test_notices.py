@@ -14,7 +14,8 @@ from datamodules.core.prepare import prepare
 from datamodules.sources import MedicalAbstracts, Table
 from datamodules.sources.table import TableModality
 from tests.datamodules.fakes import AGE, SICK, TABLE, Fake, Noisy, Row, cohort
-from zoo.specs import RawTask, TableTask
+from zoo.raw import RawTask
+from zoo.table_task import TableTask
 
 NOISY = ProcessingOptions(processors={"table": Noisy()})
 

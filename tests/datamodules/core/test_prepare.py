@@ -21,7 +21,7 @@ from datamodules.modalities.text import TextProcessor
 from tests.datamodules.fakes import AGE, NOTE, SCAN, SICK, TABLE, Fake, Noisy, Row, cohort
 from tests.options import grouped
 from zoo.errors import DataError, SpecError, UnknownNameError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 ASK = RawTask("ask", "vqa", (), ("table",), reads="note")
 

@@ -15,7 +15,7 @@ from datamodules.core.query import Pipeline
 from datamodules.sources import Table
 from datamodules.sources.table import TableModality
 from zoo.errors import DataError, SpecError
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 LETTERS = {"dna": "ACGT", "protein": "ACDEFGHIKLMNPQRSTVWY"}
 

@@ -12,7 +12,8 @@ from datamodules.core.targets import choose_codecs, merge_tasks
 from tests.datamodules.fakes import Fake
 from zoo.contract import TASKS
 from zoo.errors import DataError, SpecError, UnknownNameError
-from zoo.specs import RawTask, TargetCodec
+from zoo.raw import RawTask
+from zoo.task import TargetCodec
 from zoo.tasks.codecs import ClassCodec
 from zoo.tasks.regression import ScaleCodec
 from zoo.tasks.vqa import AnswerCodec

@@ -17,7 +17,8 @@ from datamodules.io.table_values import TableCell
 from zoo.contract import MODALITIES, ModalitySpec
 from zoo.encoders.choice import default_encoder
 from zoo.evaluation.corruptions.base import CORRUPTIONS, corruptions_for
-from zoo.specs import WORDS, RawModality
+from zoo.modality import WORDS
+from zoo.raw import RawModality
 
 RNG = np.random.default_rng(0)
 RAW: dict[str, RawModality] = {

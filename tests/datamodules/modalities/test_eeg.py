@@ -10,7 +10,7 @@ from scipy import signal as dsp
 from datamodules.modalities.eeg import SignalProcessor
 from tests.options import grouped_for
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 RAW = RawModality("eeg", "signal", "uV", 100.0, ("C3", "Cz", "C4"))
 

@@ -15,7 +15,7 @@ from datamodules.core.choice import default_processor
 from datamodules.modalities.genomics import AMBIGUITY, DNA, DNAProcessor, encode_dna, reverse_complement
 from zoo.contract import NUCLEOTIDES
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 RAW = RawModality("genomics", "dna")
 

@@ -24,7 +24,7 @@ from datamodules.io.images import read_image
 from datamodules.modalities.imaging import ImageProcessor
 from tests.options import grouped_for
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 XRAY = RawModality("xray", "image")
 CT = RawModality("ct", "image", unit="HU")

@@ -22,7 +22,7 @@ from zoo.evaluation.corruptions.base import CORRUPTIONS, Corruption, corruptions
 from zoo.evaluation.detection import plain_inputs
 from zoo.models.multitask.module import MultitaskModule
 from zoo.models.multitask.options import OptimisationOptions
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 PAGE = Path(__file__).parents[3] / "docs" / "add" / "modality.md"
 

@@ -11,7 +11,7 @@ from datamodules.core.choice import default_processor
 from datamodules.modalities.protein import Protein, ProteinProcessor, encode_protein
 from zoo.contract import AMINO_ACIDS
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 RAW = RawModality("protein", "protein")
 

@@ -18,7 +18,7 @@ from datamodules.modalities.record import RecordProcessor
 from datamodules.modalities.tabular import TabularProcessor
 from zoo.errors import DataError, SpecError
 from zoo.generation.records.schema import ORDERS
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 RAW = RawModality("record", "tabular")
 

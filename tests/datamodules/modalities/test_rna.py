@@ -14,7 +14,7 @@ from datamodules.sources.omics.fasta_labels import FASTALabels
 from datamodules.sources.omics.sequence_table import SequenceTable
 from datamodules.sources.table import Table, TableModality
 from zoo.errors import DataError
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 RNA = ["".join("ACGU"[(i >> k) % 4] for k in range(8)) for i in range(40)]
 

@@ -10,7 +10,7 @@ import torch
 
 from datamodules.modalities.single_cell import ExpressionProcessor
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 GENES = tuple(f"g{i}" for i in range(60))
 RAW = RawModality("scrna", "expression", "counts", 0.0, GENES)

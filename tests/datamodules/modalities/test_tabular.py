@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from datamodules.modalities.tabular import TabularProcessor
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 RAW = RawModality("clinical", "tabular", features=("age", "sex", "size"))
 TRAIN = [

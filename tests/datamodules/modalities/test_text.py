@@ -17,7 +17,7 @@ from datamodules.core.choice import default_processor
 from datamodules.io.strings import read_strings
 from datamodules.modalities.text import SPECIAL_TOKENS, TextProcessor, train_wordpiece
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawModality
+from zoo.raw import RawModality
 
 RAW = RawModality("text", "text")
 TEXTS = ["The heart is large.", "The lungs are clear.", "Large heart, clear lungs!", "heart and lungs are clear"] * 3

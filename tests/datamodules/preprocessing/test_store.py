@@ -11,7 +11,8 @@ import torch
 
 from datamodules.core.processor import PROCESSORS
 from datamodules.preprocessing.store import fitted_state, restored_codec, restored_processor
-from zoo.specs import TASKS, RawModality, RawTask
+from zoo.raw import RawModality, RawTask
+from zoo.task import TASKS
 
 DRAW = np.random.default_rng(0)
 RECORD = {"numbers": ["age"], "raw_numbers": [], "categories": ["sex"], "lists": {}}

@@ -21,7 +21,7 @@ from datamodules.io.images import read_image
 from datamodules.modalities.imaging import ImageProcessor
 from datamodules.sources.table import Table, TableModality
 from zoo.errors import DataError, MissingExtraError
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 pytest.importorskip("pydicom")
 DATA = Path(__file__).parents[2] / "data"

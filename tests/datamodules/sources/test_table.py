@@ -18,7 +18,7 @@ from datamodules.modalities.imaging import Image as ImageKind
 from datamodules.sources.table import Table, TableModality
 from tests.options import grouped_for
 from zoo.errors import DataError, SpecError, UnknownNameError
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 made = runpy.run_path(str(Path(__file__).parents[2] / "data" / "table.py"))
 write, rows = made["write"], made["rows"]

@@ -14,7 +14,7 @@ from datamodules.core.prepare import prepare
 from datamodules.io.typed_table import TableReading
 from datamodules.sources.table import Table, TableModality
 from zoo.errors import DataError, SpecError
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 CLINICAL = {"clinical": TableModality("tabular", columns=("age",))}
 

@@ -12,7 +12,7 @@ from datamodules.io.joined_table import JoinedTable
 from datamodules.io.typed_table import TableReading
 from datamodules.sources.table import Table, TableModality
 from zoo.errors import DataError, SpecError
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 
 def table(root: Path, text: str, **options: Any) -> Table:

@@ -12,7 +12,7 @@ import pytest
 from datamodules.io.formats.recordings import SUFFIXES
 from datamodules.sources.table import Table, TableModality
 from zoo.errors import DataError
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 mne = pytest.importorskip("mne")
 HERE = Path(__file__).parent

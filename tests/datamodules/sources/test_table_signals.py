@@ -12,7 +12,7 @@ import pytest
 from datamodules.preprocessing.fields import from_json
 from datamodules.sources.table import Table, TableModality
 from zoo.errors import DataError
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 pytest.importorskip("wfdb")
 write_record = runpy.run_path(str(Path(__file__).parents[2] / "data" / "wfdb_records.py"))["write_record"]

@@ -21,7 +21,7 @@ from datamodules.io.joined_table import JoinedTable
 from datamodules.io.long_table import LongTable
 from datamodules.sources.table import Table, TableModality
 from zoo.contract import MODALITIES, TASKS
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 Call = Callable[..., tuple[int, str]]
 DATA = Path(__file__).parents[2] / "data"

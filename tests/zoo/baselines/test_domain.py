@@ -18,7 +18,7 @@ from zoo.baselines import domain
 from zoo.baselines.base import BASELINES, Baseline
 from zoo.baselines.domain import DomainResult, domain_specific
 from zoo.errors import SpecError, UnknownNameError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 from zoo.tasks.base import task_kind
 
 TABLE, NOTE = RawModality("table", "tabular"), RawModality("note", "text")

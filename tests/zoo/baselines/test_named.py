@@ -18,7 +18,7 @@ from zoo.baselines.named import Reading, fit_named, readings
 from zoo.baselines.table_models import fit_table_model
 from zoo.contract import TaskSpec
 from zoo.errors import SpecError, UnknownNameError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 CLASSES = ("a", "b", "c")
 TABLES = RawModality("clinical", "tabular"), RawModality("record", "tabular")

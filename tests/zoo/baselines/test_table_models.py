@@ -17,7 +17,7 @@ from zoo.baselines.base import BASELINES, baselines_for
 from zoo.baselines.table_models import TABLE_MODELS, TableJoin, fit_table_model
 from zoo.contract import TaskSpec
 from zoo.errors import MissingExtraError, SpecError, UnknownNameError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 TASK = TaskSpec("t", "classification", 4, ("a", "b", "c", "d"))
 NAMES = ("LogisticRegressionTable", "RandomForestTable", "SVMTable", "XGBoostTable")

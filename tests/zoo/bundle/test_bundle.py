@@ -27,7 +27,7 @@ from zoo.encoders.mlp import MLPEncoder
 from zoo.encoders.tabular import TabularEncoder
 from zoo.errors import DataError, SpecError, UnknownNameError
 from zoo.models.multitask.module import MultitaskModule
-from zoo.specs import TableTask
+from zoo.table_task import TableTask
 
 CONFIG = {
     "class_path": "zoo.MultitaskModule",
@@ -333,7 +333,7 @@ def test_a_column_of_two_tables_is_one_of_each() -> None:
     """A row that says the sex of a patient has no record made of nothing but the sex."""
     from datamodules.modalities.tabular import TabularProcessor
     from datamodules.preprocessing.fields import by_cards, from_json
-    from zoo.specs import RawModality
+    from zoo.raw import RawModality
 
     raw = [RawModality("clinical", "tabular", ()), RawModality("record", "tabular", ())]
     made = [TabularProcessor() for _ in raw]
@@ -352,7 +352,7 @@ def test_a_processor_keeps_no_molecule_that_it_saw() -> None:
     pytest.importorskip("rdkit")
     from datamodules.modalities.molecule import MoleculeProcessor
     from datamodules.preprocessing.store import fitted_state
-    from zoo.specs import RawModality
+    from zoo.raw import RawModality
 
     processor = MoleculeProcessor()
     processor.fit(RawModality("drug", "molecule", ()), ["CCO", "CCN"])

@@ -17,8 +17,8 @@ from zoo.callbacks.examples import SIDE, show_input, worst_examples
 from zoo.contract import TaskSpec
 from zoo.models.multitask.module import MultitaskModule
 from zoo.models.predict import predict
+from zoo.raw import RawModality
 from zoo.results import Example, Result, load_result
-from zoo.specs import RawModality
 from zoo.tasks.base import LETTERS, task_kind
 from zoo.training.collector import Evaluated
 

@@ -15,7 +15,7 @@ from zoo.contract import AMINO_ACIDS, ModalitySpec
 from zoo.encoders.components import PrincipalComponents
 from zoo.encoders.peptide_components import PeptideComponentsEncoder
 from zoo.errors import SpecError
-from zoo.specs import RawModality, RawTask
+from zoo.raw import RawModality, RawTask
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 

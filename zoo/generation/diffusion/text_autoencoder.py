@@ -14,7 +14,6 @@ from zoo.encoders.bert import run_bert
 from zoo.errors import SpecError
 from zoo.generation.diffusion.autoencoder import AUTOENCODERS, Autoencoder, Posterior
 
-
 HEAD = 32
 """Width of a head of attention."""
 
