@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from zoo.carried import Box
 from zoo.contract import Batch, ModalitySpec, RawModality, Sample, TaskSpec
 from zoo.errors import SpecError
 from zoo.registry import Registry
@@ -247,12 +248,23 @@ class Preprocessing(Protocol):
     def columns(self) -> Sequence[Column]:
         """The columns of a table of new rows, labels last."""
 
-    def state(self) -> Stored:
-        """All of it as data."""
+    def state(self, box: Box) -> Stored:
+        """All of it as data.
+
+        Args:
+            box: takes the files that it needs, such as those of a tokenizer.
+
+        Raises:
+            SpecError: one is no longer there.
+        """
 
     @classmethod
-    def restore(cls, stored: Stored) -> Preprocessing:
+    def restore(cls, stored: Stored, box: Box) -> Preprocessing:
         """Invert ``state``.
+
+        Args:
+            stored: what it returned.
+            box: that has the files.
 
         Raises:
             DataError, SpecError, UnknownNameError: the state is not one that this version of the zoo wrote.
@@ -309,6 +321,9 @@ class DataModule(Protocol):
 
     def origins(self) -> Sequence[Origin]:
         """Where the rows came from."""
+
+    def left_out(self) -> Sequence[str]:
+        """What was left out of the data, in sentences that name no row and no file."""
 
     def example_rows(self, folder: Path, count: int) -> ExampleRows:
         """Rows to try a model with; their files are written into a folder.

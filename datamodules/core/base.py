@@ -22,6 +22,7 @@ from datamodules.core.mixture import (
     balance_classes,
     source_passes,
 )
+from datamodules.core.notices import left_out
 from datamodules.core.options import LoadingOptions, ProcessingOptions, SamplingOptions, SplitOptions
 from datamodules.core.prepare import prepare
 from datamodules.core.query import CLASSES, Pipeline
@@ -210,13 +211,8 @@ class BaseDataModule(L.LightningDataModule):
         console = Console()
         console.print(table)
         for source in self.pipeline.sources:
-            for reason, count in sorted(source.skipped.items()):
-                if count:
-                    console.print(f"left out by {source.name}: {count} x {reason}", markup=False)
             for remark in source.remarks:
                 console.print(f"{source.name}: {remark}", markup=False, highlight=False, soft_wrap=True)
-        for reason, count in self.pipeline.availability.lacking().items():
-            console.print(f"left out: {count} of {len(self.pipeline.dataset)} samples have {reason}", markup=False)
         if OOD in self.pipeline.rows:
             console.print(f"held out: {len(self.pipeline.rows[OOD])} rows, in the split '{OOD}'", markup=False)
         for name, made in self.pipeline.generated.items():
@@ -229,10 +225,10 @@ class BaseDataModule(L.LightningDataModule):
             console.print(f"grouped: {self.pipeline.grouped}", markup=False, highlight=False, soft_wrap=True)
         for notice in self.pipeline.notices:
             console.print(f"warning: {notice}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-        if self.pipeline.skipped:
-            console.print(f"skipped {sum(self.pipeline.skipped.values())} rows (on_error: skip):", markup=False)
-            for reason, count in self.pipeline.skipped.most_common(20):
-                console.print(f"  {count} x {reason}", markup=False)
+        for said in self.left_out():
+            console.print(said, markup=False, soft_wrap=True)
+        for reason, count in self.pipeline.skipped.most_common(20):
+            console.print(f"  {count} x {reason}", markup=False)
 
     def _world(self) -> tuple[int, int]:
         if self.trainer is None:
@@ -285,6 +281,10 @@ class BaseDataModule(L.LightningDataModule):
             )
             for line, source in zip(pipe.summary(), pipe.sources, strict=True)
         ]
+
+    def left_out(self) -> list[str]:
+        """What was left out of the data, in sentences that name no row."""
+        return left_out(self.pipeline)
 
     def example_rows(self, folder: Path, count: int) -> ExampleRows:
         """Rows to try a model with: of the test split where their licence allows it, else made-up values.

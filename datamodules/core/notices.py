@@ -48,6 +48,21 @@ def notices(data: Pipeline, fractions: Sequence[float]) -> list[str]:
     return found
 
 
+def left_out(data: Pipeline) -> list[str]:
+    """Say what was left out of prepared data, without the names of rows and files.
+
+    Args:
+        data: split and fitted.
+    """
+    counts = [(s.name, n, why) for s in data.sources for why, n in sorted(s.skipped.items()) if n]
+    found = [f"left out by {name}: {number} x {why}" for name, number, why in counts]
+    total = len(data.dataset)
+    found += [f"left out: {n} of {total} samples have {why}" for why, n in data.availability.lacking().items()]
+    if data.skipped:
+        found.append(f"skipped {sum(data.skipped.values())} rows (on_error: skip)")
+    return found
+
+
 def empty_splits(sources: Sequence[Source], sizes: Mapping[str, int], fractions: Sequence[float]) -> list[str]:
     """Say which splits have no row, why, and which options change that.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from datamodules.io.column_types import ColumnKind
 from datamodules.io.frames import ImageReading
+from zoo.carried import Carry
 from zoo.contract import ModalitySpec
 from zoo.raw import RawModality
 from zoo.registry import Registry
@@ -33,6 +34,8 @@ class Processor(ABC):
     """Whether its options shape what networks see and nothing else: no classical pipeline, no length of labels."""
     fits: bool = False
     """Whether ``fit`` needs the raw training values; where it does not, it is given one value."""
+    carried: ClassVar[Mapping[str, Carry]] = {}
+    """Option that names a file -> what of it a bundle takes along (see zoo.carried)."""
 
     @abstractmethod
     def fit(self, raw: RawModality, values: Sequence[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from datamodules.core.processor import PROCESSORS, Processor
+from zoo.carried import Box
 from zoo.contract import MODALITIES, PAD, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
-from zoo.packaged import package_folder
+from zoo.packaged import PREFIX, package_folder
 from zoo.raw import RawModality
 from zoo.values import Cell, digest
 
@@ -132,6 +133,55 @@ def normal_text(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def load_tokenizer(name: str) -> Any:
+    """Load a tokenizer of transformers; a folder is read without any network access.
+
+    Args:
+        name: folder, ``package:NAME`` or name on the hub.
+
+    Raises:
+        DataError: it is not found, or is no tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    folder = package_folder(name)
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=Path(folder).is_dir(), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the tokenizer '{name}' cannot be loaded ({str(error).splitlines()[0]}); give a folder written by "
+            "save_pretrained, a name on the hub, or '' to train one"
+        ) from error
+
+
+def copy_tokenizer(name: str, state: Mapping[str, Any], box: Box) -> Mapping[str, Any]:
+    """Take a tokenizer along, unless an installed package has it; see zoo.carried.
+
+    Args:
+        name: of the attribute.
+        state: of the processor.
+        box: takes files along.
+
+    Raises:
+        SpecError: it is no longer there.
+    """
+    source = state[name]
+    if source.startswith(PREFIX):
+        return {}
+    try:
+        engine = load_tokenizer(source)
+    except DataError as error:
+        raise SpecError(str(error)) from error
+
+    def write(folder: Path) -> None:
+        engine.save_pretrained(folder)
+        if engine.is_fast:  # tokenizer.json says it all
+            for other in set(folder.iterdir()) - set(folder.glob("*.json")):
+                other.unlink()
+
+    return {name: box.take("tokenizer", source, write)}
+
+
 @PROCESSORS.register
 class TextProcessor(Processor):
     """Turn a text into (L,) codes: [CLS], the pieces of its words, [SEP], padding.
@@ -152,6 +202,7 @@ class TextProcessor(Processor):
     kind = "text"
     for_networks = True
     fits = True
+    carried = {"tokenizer": copy_tokenizer}
 
     def __init__(
         self,
@@ -263,18 +314,9 @@ class TextProcessor(Processor):
         return self._engine
 
     def _pretrained(self) -> Any:
-        """Load the pretrained tokenizer once a process; a folder is read without any network access."""
+        """Load the pretrained tokenizer once a process."""
         if self._engine is None:
-            from transformers import AutoTokenizer
-
-            folder = package_folder(self.tokenizer)
-            try:
-                engine = AutoTokenizer.from_pretrained(folder, local_files_only=Path(folder).is_dir())
-            except (OSError, ValueError) as error:
-                raise DataError(
-                    f"the tokenizer '{self.tokenizer}' cannot be loaded ({str(error).splitlines()[0]}); give a "
-                    "folder written by save_pretrained, a name on the hub, or '' to train one"
-                ) from error
+            engine = load_tokenizer(self.tokenizer)
             if engine.pad_token_id != PAD:
                 raise SpecError(
                     f"the tokenizer '{self.tokenizer}' pads with {engine.pad_token_id}, but the zoo pads with {PAD}; "

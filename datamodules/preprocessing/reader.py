@@ -21,6 +21,7 @@ from datamodules.preprocessing.store import (
     restored_codec,
     restored_processor,
 )
+from zoo.carried import Box
 from zoo.contract import Sample
 from zoo.data import PREPROCESSING, Column, ReadRow, Stored
 from zoo.errors import DataError, SpecError, unknown_name
@@ -95,21 +96,32 @@ class RowReader:
 
     # -- as data ---------------------------------------------------------------------------------------------
 
-    def state(self) -> Stored:
-        """All of it as data."""
+    def state(self, box: Box) -> Stored:
+        """All of it as data.
+
+        Args:
+            box: takes the files that processors need.
+
+        Raises:
+            SpecError: a file is no longer there.
+        """
         arrays: Arrays = {}
         told = {
             "readers": [r.as_json() for r in self.readers],
             "modalities": to_plain(self.modalities),
             "tasks": to_plain(self.tasks),
-            "processors": {n: fitted_state(p, f"processors.{n}", arrays) for n, p in self.processors.items()},
-            "codecs": {n: fitted_state(c, f"codecs.{n}", arrays) for n, c in self.codecs.items()},
+            "processors": {n: fitted_state(p, f"processors.{n}", arrays, box) for n, p in self.processors.items()},
+            "codecs": {n: fitted_state(c, f"codecs.{n}", arrays, box) for n, c in self.codecs.items()},
         }
         return told, arrays
 
     @classmethod
-    def restore(cls, stored: Stored) -> RowReader:
+    def restore(cls, stored: Stored, box: Box) -> RowReader:
         """Invert ``state``.
+
+        Args:
+            stored: what it returned.
+            box: that has the files.
 
         Raises:
             DataError: it lacks something, or names a class that this version of the zoo does not have.
@@ -121,8 +133,8 @@ class RowReader:
                 [from_json(r) for r in told["readers"]],
                 modalities,
                 tasks,
-                {n: restored_processor(told["processors"][n], stored[1]) for n in modalities},
-                {n: restored_codec(told["codecs"][n], t, stored[1]) for n, t in tasks.items()},
+                {n: restored_processor(told["processors"][n], stored[1], box) for n in modalities},
+                {n: restored_codec(told["codecs"][n], t, stored[1], box) for n, t in tasks.items()},
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(

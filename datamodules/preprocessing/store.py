@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from datamodules.core.processor import PROCESSORS, Processor
 from datamodules.core.state import array_of, get_state, set_state, stored_array
+from zoo.carried import Box, packed, unpacked
 from zoo.errors import DataError, UnknownNameError
 from zoo.raw import RawTask
 from zoo.task import TASKS, TargetCodec
@@ -19,39 +20,48 @@ SMALL = 64
 """Arrays of at most so many values stay in the plain data."""
 
 
-def fitted_state(fitted: Processor | TargetCodec, place: str, arrays: Arrays) -> dict[str, Any]:
+def fitted_state(fitted: Processor | TargetCodec, place: str, arrays: Arrays, box: Box) -> dict[str, Any]:
     """Class and state of a processor or codec.
 
     Args:
         fitted: the processor or codec.
         place: what names of its arrays begin with.
         arrays: takes its large arrays.
+        box: takes the files that it needs.
     """
-    return {"class": type(fitted).__name__, "state": lift(get_state(fitted), place, arrays)}
+    state = packed(type(fitted), get_state(fitted), box)
+    return {"class": type(fitted).__name__, "state": lift(state, place, arrays)}
 
 
-def restored_processor(stored: Mapping[str, Any], arrays: Mapping[str, Any]) -> Processor:
-    """Invert ``fitted_state`` of a processor."""
+def restored_processor(stored: Mapping[str, Any], arrays: Mapping[str, Any], box: Box) -> Processor:
+    """Invert ``fitted_state`` of a processor.
+
+    Args:
+        stored: what it returned.
+        arrays: of the bundle.
+        box: that has the files.
+    """
     cls = PROCESSORS.get(str(stored["class"]))
     made: Processor = object.__new__(cls)
-    set_state(made, lower(stored["state"], arrays))
+    set_state(made, unpacked(cls, lower(stored["state"], arrays), box))
     return made
 
 
-def restored_codec(stored: Mapping[str, Any], task: RawTask, arrays: Mapping[str, Any]) -> TargetCodec:
+def restored_codec(stored: Mapping[str, Any], task: RawTask, arrays: Mapping[str, Any], box: Box) -> TargetCodec:
     """Invert ``fitted_state`` of a codec.
 
     Args:
         stored: what it returned.
         task: whose labels it encodes; the class is its kind's, or derived from it.
         arrays: of the bundle.
+        box: that has the files.
     """
     own, name = TASKS.get(task.kind).codec, str(stored["class"])
     known = {c.__name__: c for c in (own, *_below(own))}
     if name not in known:
         raise UnknownNameError(f"unknown codec '{name}' of a task of kind '{task.kind}'; known: {', '.join(known)}")
     made: TargetCodec = object.__new__(known[name])
-    set_state(made, lower(stored["state"], arrays))
+    set_state(made, unpacked(known[name], lower(stored["state"], arrays), box))
     return made
 
 

@@ -34,6 +34,25 @@ class CardFacts:
     subgroups: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What lies in a bundle, and what does not.
+
+    Attributes:
+        examples_made_up: whether the example inputs were made up, and are no rows of the data.
+        keeps_rows: names of the parts that hold training rows.
+        left_out: names of the parts whose training rows were left out on request.
+        files: sentences on files that parts of the model were made from and that went along.
+        elsewhere: arguments that name local files that did not go along, as "name='path'".
+    """
+
+    examples_made_up: bool
+    keeps_rows: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+    files: Sequence[str] = ()
+    elsewhere: Sequence[str] = ()
+
+
 def write_card(
     path: Path,
     model: TaskModel,
@@ -42,10 +61,7 @@ def write_card(
     trust: Mapping[str, TaskTrust],
     lines: Sequence[TaskResult],
     facts: CardFacts,
-    *,
-    examples_made_up: bool,
-    keeps_rows: Sequence[str],
-    left_out: Sequence[str],
+    contents: Contents,
 ) -> None:
     """Write the card: what the model is, what it learned from, how good it is and what it does not know.
 
@@ -57,9 +73,7 @@ def write_card(
         trust: task -> its calibration and thresholds, from validation.
         lines: the figures of the test, a task each.
         facts: what the run says of itself, such as the configuration and versions.
-        examples_made_up: whether the example inputs were made up, and are no rows of the data.
-        keeps_rows: names of the parts that hold training rows.
-        left_out: what was left out of the bundle on request.
+        contents: what lies in the bundle.
     """
     origins = data.origins()
     title = facts.name or f"{type(model).__name__} for {', '.join(model.tasks)}"
@@ -68,11 +82,12 @@ def write_card(
         "",
         _what(model, facts),
         "",
-        *_use(preprocessing, examples_made_up),
+        *_use(preprocessing, contents.examples_made_up),
         "",
         "## Data",
         "",
         *_data(origins),
+        *_notices([*data.left_out(), *data.pipeline.notices]),
         "",
         "## Results on the test split",
         "",
@@ -88,7 +103,7 @@ def write_card(
         "",
         "## Limits",
         "",
-        *_limits(origins, lines, keeps_rows, left_out),
+        *_limits(origins, lines, contents),
     ]
     _write(path, _front(title, model, lines, origins), body)
 
@@ -179,6 +194,12 @@ def _data(origins: Sequence[Origin]) -> list[str]:
     return told
 
 
+def _notices(notices: Sequence[str]) -> list[str]:
+    """What the data lack, in the sentences that fit prints."""
+    head = ("", "What was left out of the data, and what they lack:", "")
+    return [*head, *(f"- {n}." for n in notices)] if notices else []
+
+
 def _results(lines: Sequence[TaskResult]) -> list[str]:
     if not lines:
         return ["The model was not tested."]
@@ -210,9 +231,7 @@ def _trust(trust: Mapping[str, TaskTrust]) -> list[str]:
     return told
 
 
-def _limits(
-    origins: Sequence[Origin], lines: Sequence[TaskResult], keeps_rows: Sequence[str], left_out: Sequence[str]
-) -> list[str]:
+def _limits(origins: Sequence[Origin], lines: Sequence[TaskResult], contents: Contents) -> list[str]:
     told = [
         "- Research use. The model was tested on the split above alone; other scanners, sites or patients differ."
     ]
@@ -223,13 +242,20 @@ def _limits(
     weak = [x.task for x in lines if not x.source and not (x.beats_chance and x.beats_baseline)]
     if weak:
         told.append(f"- The interval of {', '.join(weak)} does not lie above chance and the best constant.")
-    if keeps_rows:
+    if contents.keeps_rows:
         told.append(
-            f"- **The weights hold training rows**, which {', '.join(keeps_rows)} looks up; `--bundle.training_rows "
-            "false` leaves them out."
+            f"- **The weights hold training rows**, which {', '.join(contents.keeps_rows)} looks up; "
+            "`--bundle.training_rows false` leaves them out."
         )
     else:
         told.append("- The bundle holds no training rows.")
-    if left_out:
-        told.append(f"- Training rows of {', '.join(left_out)} were left out; results above were found with them.")
+    if contents.left_out:
+        told.append(
+            f"- Training rows of {', '.join(contents.left_out)} were left out; results above were found with them."
+        )
+    told += [f"- {said}, which the model was made from; the licence of its origin holds." for said in contents.files]
+    told += [
+        f"- The argument {argument} names a local file that is not in the bundle, and must lie there to load it."
+        for argument in contents.elsewhere
+    ]
     return told

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.errors import DataError
+from zoo.errors import DataError, SpecError
 
 FORMAT = 1
 """Version of the layout of a bundle; a higher one is refused."""
@@ -111,8 +111,14 @@ def seal(folder: Path, plugins: tuple[str, ...]) -> None:
     Args:
         folder: of the bundle.
         plugins: packages whose classes the model or its data need.
+
+    Raises:
+        SpecError: a file is of a format that a bundle may not hold.
     """
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    barred = [n for n in names if PurePosixPath(n).suffix not in SUFFIXES]
+    if barred:
+        raise SpecError(f"a bundle holds {', '.join(SUFFIXES)} alone, but '{barred[0]}' would have to go along")
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "versions": versions(),

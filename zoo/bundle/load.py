@@ -16,6 +16,8 @@ from zoo.bundle import files, trust
 from zoo.bundle.build import build_model
 from zoo.bundle.detectors import numbers
 from zoo.bundle.frames import joined, prediction_cells, prediction_columns
+from zoo.bundle.parts import find_again
+from zoo.carried import Box
 from zoo.contract import PAD, Batch, collate
 from zoo.data import PREPROCESSING, NewRows, Preprocessing, ReadRow
 from zoo.errors import DataError, SpecError
@@ -56,8 +58,9 @@ def load(folder: str | Path, *, use: Sequence[str] = (), device: str = "cpu") ->
         )
     told = files.read_json(folder / files.PREPROCESSING)
     arrays = {k: v.numpy() for k, v in files.read_tensors(folder / files.ARRAYS).items()}
-    preprocessing = PREPROCESSING.get(str(told.get("class"))).restore((told.get("state", {}), arrays))
-    config = files.read_json(folder / files.MODEL)
+    box = Box(folder)
+    preprocessing = PREPROCESSING.get(str(told.get("class"))).restore((told.get("state", {}), arrays), box)
+    config = find_again(files.read_json(folder / files.MODEL), box)
     module = build_model(config, preprocessing.modality_specs, preprocessing.task_specs)
     _fill(module, folder)
     module.to(device).eval()

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from zoo.bundle import files
 from zoo.bundle.build import model_config
-from zoo.bundle.card import CardFacts, write_card
+from zoo.bundle.card import CardFacts, Contents, write_card
 from zoo.bundle.detectors import fit_detectors, gathered
+from zoo.bundle.parts import left_behind, take_along
 from zoo.bundle.trust import TaskTrust, fit_trust
+from zoo.carried import Box
 from zoo.data import DataModule, Rows
 from zoo.errors import SpecError
 from zoo.evaluation.detection import thinned
@@ -83,7 +85,7 @@ def save(
     lines: Sequence[TaskResult] = (),
     facts: CardFacts | None = None,
     training_rows: bool = True,
-) -> None:
+) -> list[str]:
     """Write a bundle; one that is there is replaced once the new one is whole.
 
     Args:
@@ -96,40 +98,37 @@ def save(
         facts: what the card says beside.
         training_rows: whether parts that look training rows up, such as templates, keep them.
 
+    Returns:
+        Arguments, as "name='path'", that name local files which the bundle does not hold, since the class of the part
+        does not declare them in ``carried``.
+
     Raises:
-        SpecError: the model cannot be described by a configuration.
+        SpecError: the model cannot be described by a configuration, or a file that it needs is gone.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         module = lightning_module(model)
-        told = model_config(module, config)
+        box = Box(part)
+        told = take_along(model_config(module, config), box)
         weights, kept, left = weights_of(module, training_rows=training_rows)
         files.write_json(part / files.MODEL, told)
         files.write_tensors(part / files.WEIGHTS, weights)
         preprocessing = data.preprocessing()
-        state, arrays = preprocessing.state()
+        state, arrays = preprocessing.state(box)
         files.write_json(part / files.PREPROCESSING, {"class": type(preprocessing).__name__, "state": state})
         files.write_tensors(part / files.ARRAYS, {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()})
         _write_learned(part, learned)
         made_up = write_examples(part / files.EXAMPLES, data)
-        write_card(
-            part / files.CARD,
-            model,
-            data,
-            preprocessing,
-            learned.trust,
-            lines,
-            facts or CardFacts(),
-            examples_made_up=made_up,
-            keeps_rows=kept,
-            left_out=left,
-        )
+        contents = Contents(made_up, kept, left, box.told, left_behind({"model": told, "preprocessing": state}))
+        card = part / files.CARD
+        write_card(card, model, data, preprocessing, learned.trust, lines, facts or CardFacts(), contents)
         files.seal(part, plugins())
         if folder.exists():
             shutil.rmtree(folder)
         part.chmod(0o755)
         part.rename(folder)
+        return list(contents.elsewhere)
     finally:
         if part.exists():
             shutil.rmtree(part)

@@ -71,7 +71,7 @@ def write_bundle(
         subgroups=subgroup_lines(evaluation.kinds, evaluation.results.get("test", {}), data.pipeline),
     )
     try:
-        save(
+        elsewhere = save(
             folder,
             taken,
             data,
@@ -84,6 +84,13 @@ def write_bundle(
     except SpecError as error:  # such as a class that no registry has: the fit itself is sound
         print(f"warning: no bundle was written: {error}", file=sys.stderr, flush=True)
         return
+    for argument in elsewhere:
+        print(
+            f"warning: the bundle does not hold the local file of {argument}, which must lie there to load it; "
+            "declare the argument in the attribute 'carried' of its class",
+            file=sys.stderr,
+            flush=True,
+        )
     Console().print(
         f"bundle: {folder}; zoo predict --model {folder} --table NEW.csv --out DIR predicts new rows",
         highlight=False,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from zoo.carried import Carry
 from zoo.contract import ModalitySpec, Tokens
 from zoo.errors import SpecError
 from zoo.registry import Registry
@@ -26,10 +28,12 @@ class Encoder(nn.Module, ABC):
     Attributes:
         kinds: kinds of modalities that it takes.
         learns: whether ``learn`` is to be given training rows before the first step.
+        carried: constructor argument that names a file -> what of it a bundle takes along (see zoo.carried).
     """
 
     kinds: tuple[str, ...] = ()
     learns: bool = False
+    carried: ClassVar[Mapping[str, Carry]] = {}
 
     def __init__(self, spec: ModalitySpec, dim: int) -> None:
         super().__init__()

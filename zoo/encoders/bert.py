@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from zoo.carried import LAYOUT, Box
 from zoo.contract import PAD, ModalitySpec, Tokens, masked_mean
 from zoo.encoders.bag import TextBag
 from zoo.encoders.base import ENCODERS, Encoder
@@ -39,16 +42,21 @@ def load_bert(owner: str, name: str) -> Any:
 
     Args:
         owner: class name for messages.
-        name: a local folder, ``package:NAME`` or a repository name.
+        name: a local folder, ``package:NAME`` or a repository name; behind ``layout:``, the folder of a config.json
+            whose model is made with random weights.
 
     Raises:
         SpecError: the weights are not found, or are not of a BERT-like model.
         MissingExtraError: the package is not installed.
     """
-    from transformers import AutoModel
+    from transformers import AutoConfig, AutoModel
 
     try:
-        model = AutoModel.from_pretrained(package_folder(name), use_safetensors=True, trust_remote_code=False)
+        if name.startswith(LAYOUT):
+            config = AutoConfig.from_pretrained(name.removeprefix(LAYOUT), trust_remote_code=False)
+            model = AutoModel.from_config(config, trust_remote_code=False)
+        else:
+            model = AutoModel.from_pretrained(package_folder(name), use_safetensors=True, trust_remote_code=False)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         if isinstance(error, ZooError):
             raise
@@ -66,6 +74,47 @@ def load_bert(owner: str, name: str) -> Any:
     if hasattr(model, "pooler"):
         model.pooler = None
     return model
+
+
+def copy_bert(name: str, arguments: Mapping[str, Any], box: Box) -> Mapping[str, Any]:
+    """Take a local folder of a BERT-like model along; see zoo.carried.
+
+    Args:
+        name: of the argument.
+        arguments: all of them.
+        box: takes files along.
+
+    Raises:
+        SpecError: it lacks its configuration.
+    """
+    folder = Path(arguments[name])
+    if not folder.is_dir():
+        return {}
+    weights = sorted(folder.glob("model*.safetensors")) + sorted(folder.glob("model*.safetensors.index.json"))
+    copies = box.copy("pretrained network", str(folder), [folder / "config.json", *weights])
+    return {name: copies[0].rpartition("/")[0]}
+
+
+def copy_layout(name: str, arguments: Mapping[str, Any], box: Box) -> Mapping[str, Any]:
+    """Take the configuration of a BERT-like model along, whose weights are those of the trained model.
+
+    Args:
+        name: of the argument.
+        arguments: all of them.
+        box: takes files along.
+
+    Raises:
+        SpecError: it is not found.
+    """
+    from transformers import AutoConfig
+
+    source = arguments[name].removeprefix(LAYOUT)
+    try:
+        config = AutoConfig.from_pretrained(package_folder(source), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise SpecError(f"the configuration of {name}={source!r} is no longer there; put it back") from error
+    config.name_or_path = ""  # a path of this machine
+    return {name: LAYOUT + box.take("configuration", source, config.save_pretrained)}
 
 
 def check_bert(owner: str, model: Any, spec: ModalitySpec, name: str, reads: int) -> None:
@@ -150,6 +199,7 @@ class BERTEncoder(Encoder):
             over D. With ``pretrained`` all four come from its configuration.
         pretrained: a local folder (config.json and model.safetensors), ``package:NAME`` for such a folder of an
             installed package, a repository name, or "" for random weights. A linear map brings another width to D.
+            ``layout:FOLDER`` is the architecture of a config.json with random weights, as a bundle states it.
         bag: number of buckets of a bag of tokens and pairs of tokens over the whole text, mapped linearly to D and
             added to the pooled vector (see ``TextBag``); 0 for none. ``embed`` does not read it.
         bag_dropout: probability that an occurrence is left out of the bag in training.
@@ -161,6 +211,7 @@ class BERTEncoder(Encoder):
     """
 
     kinds = ("text",)
+    carried = {"pretrained": copy_layout}
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.carried import forget
 from zoo.contract import NUCLEOTIDES, PAD, ModalitySpec, Tokens, masked_mean
 from zoo.encoders.bag import KmerBag
 from zoo.encoders.base import ENCODERS, Encoder
@@ -45,6 +46,7 @@ class DNABERTEncoder(Encoder):
     """
 
     kinds = ("dna",)
+    carried = {"pretrained": forget}
 
     def __init__(
         self,

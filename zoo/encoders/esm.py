@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from zoo.carried import Box
 from zoo.contract import AMINO_ACIDS, PAD, ModalitySpec, Tokens, masked_mean
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.parts import check_heads, fill, project, read_weights, sinusoid, some_token
 from zoo.errors import SpecError
 
-PUBLISHED = ("esmc_300m", "esmc_600m")
-PUBLISHED_HEADS = {960: 15, 1152: 18}
-"""Width -> attention heads of the published models, which a weight file does not state."""
+PUBLISHED = {"esmc_300m": (960, 30, 15), "esmc_600m": (1152, 36, 18)}
+"""Name -> width, blocks and attention heads of the published models."""
+PUBLISHED_HEADS = {width: heads for width, _, heads in PUBLISHED.values()}
+"""Width -> attention heads, which a weight file does not state."""
 
 
 def _new(dim: int, depth: int, heads: int) -> tuple[Any, Any]:
@@ -44,9 +47,8 @@ def _published(name: str) -> tuple[Any, Any]:
     return model, EsmSequenceTokenizer()
 
 
-def _from_file(path: str, heads: int) -> tuple[Any, Any, int]:
-    """Load an ESMC state dict from a .safetensors file; width and depth are read from it."""
-    weights = read_weights("ESMEncoder", path)
+def _sizes(weights: Mapping[str, Tensor], path: str, heads: int) -> tuple[int, int, int]:
+    """Width, blocks and attention heads of an ESMC state dict; heads are as given where the width is unknown."""
     blocks = {m[1] for m in (re.match(r"transformer\.blocks\.(\d+)\.", name) for name in weights) if m}
     if "embed.weight" not in weights or not blocks:
         raise SpecError(
@@ -54,9 +56,28 @@ def _from_file(path: str, heads: int) -> tuple[Any, Any, int]:
             f"'transformer.blocks.*'; its names begin with {sorted(weights)[:3]}"
         )
     width = int(weights["embed.weight"].shape[1])
-    heads = PUBLISHED_HEADS.get(width, heads)
+    return width, len(blocks), PUBLISHED_HEADS.get(width, heads)
+
+
+def name_sizes(name: str, arguments: Mapping[str, Any], box: Box) -> Mapping[str, Any]:
+    """State the sizes of pretrained weights, which are those of the trained model; see zoo.carried.
+
+    Args:
+        name: of the argument.
+        arguments: all of them.
+        box: takes files along.
+    """
+    path, heads = str(arguments[name]), int(arguments.get("heads", 4))
+    sizes = PUBLISHED.get(path) or _sizes(read_weights("ESMEncoder", path), path, heads)
+    return {name: "", **dict(zip(("width", "depth", "heads"), sizes, strict=True))}
+
+
+def _from_file(path: str, heads: int) -> tuple[Any, Any, int]:
+    """Load an ESMC state dict from a .safetensors file; width and depth are read from it."""
+    weights = read_weights("ESMEncoder", path)
+    width, depth, heads = _sizes(weights, path, heads)
     check_heads("ESMEncoder", width, heads, even=True)
-    model, tokenizer = _new(width, len(blocks), heads)
+    model, tokenizer = _new(width, depth, heads)
     fill("ESMEncoder", model, weights, path)
     return model, tokenizer, width
 
@@ -71,18 +92,20 @@ class ESMEncoder(Encoder):
 
     Args:
         spec: a modality of kind protein.
-        dim: D, width of the tokens, and of the model unless ``pretrained``.
+        dim: D, width of the tokens, and of the model unless ``pretrained`` or ``width`` says another.
         depth: blocks (unused with ``pretrained``, whose weights say it).
         heads: attention heads (unused with published weights); D must be a multiple of 2 * heads.
         dropout: rate on the tokens that come out; ESM C itself has none.
         pretrained: "esmc_300m" or "esmc_600m" (the library's loader), a local .safetensors file of an
             ESMC state dict, or "" for random weights. A linear map brings another width to D.
+        width: of the model with random weights; 0 for D.
 
     Raises:
         SpecError: the weights are not found or do not fit.
     """
 
     kinds = ("protein",)
+    carried = {"pretrained": name_sizes}
 
     def __init__(
         self,
@@ -92,17 +115,18 @@ class ESMEncoder(Encoder):
         heads: int = 4,
         dropout: float = 0.0,
         pretrained: str = "",
+        width: int = 0,
     ) -> None:
         super().__init__(spec, dim)
-        width = dim
+        width = width or dim
         if pretrained in PUBLISHED:
             self.model, tokenizer = _published(pretrained)
             width = int(self.model.embed.weight.shape[1])
         elif pretrained:
             self.model, tokenizer, width = _from_file(pretrained, heads)
         else:
-            check_heads("ESMEncoder", dim, heads, even=True)
-            self.model, tokenizer = _new(dim, depth, heads)
+            check_heads("ESMEncoder", width, heads, even=True)
+            self.model, tokenizer = _new(width, depth, heads)
             nn.init.normal_(self.model.embed.weight, std=0.5)
         self.model.sequence_head = nn.Identity()  # language model head, unused
         self.model.train()

@@ -8,10 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from zoo.carried import copy_file, forget
 from zoo.contract import PAD, ModalitySpec, Tokens
 from zoo.encoders.bag import RunningStandard, TextBag
 from zoo.encoders.base import ENCODERS, Encoder
-from zoo.encoders.bert import check_text_options
+from zoo.encoders.bert import check_text_options, copy_bert
 from zoo.encoders.frozen_network import Frozen, frozen_image_network, text_network
 from zoo.encoders.parts import some_token
 from zoo.errors import SpecError
@@ -92,6 +93,7 @@ class FrozenImageEncoder(Encoder):
     """
 
     kinds = ("image",)
+    carried = {"pretrained": copy_file, "cache": forget}
 
     def __init__(
         self,
@@ -165,6 +167,7 @@ class FrozenTextEncoder(Encoder):
     """
 
     kinds = ("text",)
+    carried = {"pretrained": copy_bert, "cache": forget}
 
     def __init__(
         self,

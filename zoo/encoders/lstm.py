@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.carried import forget
 from zoo.contract import ModalitySpec, Tokens
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.parts import check_heads, load_own
@@ -119,6 +120,7 @@ class LSTMEncoder(Encoder):
     """
 
     kinds = ("signal",)
+    carried = {"pretrained": forget}
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from zoo.carried import forget
 from zoo.contract import ModalitySpec, Tokens
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.parts import load_own
@@ -41,6 +42,7 @@ class MLPEncoder(Encoder):
     """
 
     kinds = ("tabular",)
+    carried = {"pretrained": forget}
 
     def __init__(
         self,

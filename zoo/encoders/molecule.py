@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.carried import forget
 from zoo.contract import MODALITIES, PAD, ModalitySpec, Tokens, masked_mean
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.parts import Trunk, check_heads, distinct_rows, load_own, sinusoid, some_token
@@ -57,6 +58,7 @@ class MoleculeEncoder(Encoder):
     """
 
     kinds = ("molecule",)
+    carried = {"pretrained": forget}
 
     def __init__(
         self,

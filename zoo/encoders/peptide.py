@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.carried import forget
 from zoo.contract import AMINO_ACIDS, PAD, ModalitySpec, Tokens
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.parts import distinct_rows, load_own
@@ -71,6 +72,7 @@ class PeptideBagEncoder(Encoder):
     """
 
     kinds = ("protein",)
+    carried = {"pretrained": forget}
 
     def __init__(
         self,

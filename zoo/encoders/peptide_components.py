@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.carried import forget
 from zoo.contract import ModalitySpec, Tokens
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.components import PrincipalComponents
@@ -39,6 +40,7 @@ class PeptideComponentsEncoder(Encoder):
     """
 
     kinds = ("protein",)
+    carried = {"pretrained": forget}
     learns = True
     rarity: Tensor
 

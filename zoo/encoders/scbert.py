@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.carried import forget
 from zoo.contract import ModalitySpec, Tokens
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.parts import Trunk, check_heads, load_own
@@ -110,6 +111,7 @@ class SCBERTEncoder(Encoder):
     """
 
     kinds = ("expression",)
+    carried = {"pretrained": forget}
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.carried import LAYOUT, Box
 from zoo.contract import ModalitySpec, Tokens
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.parts import check_heads, fill, project, read_weights
@@ -58,6 +59,31 @@ def _named(spec: ModalitySpec, name: str, pretrained: bool, file: str, dropout: 
         ) from error
 
 
+LOCAL = "local-dir:"
+"""What timm writes before the folder of a model."""
+
+
+def _is_file(pretrained: str) -> bool:
+    return pretrained.endswith(".safetensors") or Path(pretrained).suffix in (".pt", ".pth")
+
+
+def copy_layout(name: str, arguments: Mapping[str, Any], box: Box) -> Mapping[str, Any]:
+    """Name the architecture of pretrained weights, which are those of the trained model; see zoo.carried.
+
+    Args:
+        name: of the argument.
+        arguments: all of them.
+        box: takes files along.
+    """
+    source, backbone = str(arguments[name]).removeprefix(LAYOUT), arguments.get("backbone", "")
+    if _is_file(source):
+        return {name: LAYOUT + backbone if backbone else "", "backbone": ""}
+    if source.startswith(LOCAL):
+        folder = source.removeprefix(LOCAL)
+        source = LOCAL + box.copy("configuration", folder, [Path(folder) / "config.json"])[0].rpartition("/")[0]
+    return {name: LAYOUT + source}
+
+
 @ENCODERS.register
 class ViTEncoder(Encoder):
     """Map (N, C, H, W) images to (N, L, D), one token a patch.
@@ -76,15 +102,17 @@ class ViTEncoder(Encoder):
         dropout: dropout rate; for a timm model by name, timm's ``drop_rate``, before ``pooled``.
         pretrained: a timm name such as "vit_tiny_patch16_224.augreg_in21k" (the library's loader), or a local
             .safetensors file in timm's layout, read into ``backbone`` or into the default vision
-            transformer (positions and patches are resampled); "" for random weights.
+            transformer (positions and patches are resampled); "" for random weights. ``layout:NAME`` is what the
+            timm name stands for, with random weights and frozen BatchNorm, as a bundle states it.
         patch_size: P, side of a patch in pixels, of the default vision transformer and of ``embed``.
-        backbone: a timm name for random weights or a local file; "" for the default.
+        backbone: a timm name, where ``pretrained`` names none; "" for the default.
 
     Raises:
         SpecError: H or W is not a multiple of P, or a name or file is not found or does not fit.
     """
 
     kinds = ("image",)
+    carried = {"pretrained": copy_layout}
 
     def __init__(
         self,
@@ -99,7 +127,8 @@ class ViTEncoder(Encoder):
         mlp_ratio: float = 2.0,
     ) -> None:
         super().__init__(spec, dim)
-        file = pretrained if pretrained.endswith(".safetensors") or Path(pretrained).suffix in (".pt", ".pth") else ""
+        bare = pretrained.startswith(LAYOUT)
+        file = pretrained if _is_file(pretrained) and not bare else ""
         if file:
             weights = read_weights("ViTEncoder", file)
         if backbone and pretrained and not file:
@@ -107,11 +136,11 @@ class ViTEncoder(Encoder):
                 f"ViTEncoder: backbone={backbone!r} and pretrained={pretrained!r} both name a model; give pretrained "
                 "alone, or make it a local .safetensors file"
             )
-        name = backbone or ("" if file else pretrained)
+        name = backbone or ("" if file else pretrained.removeprefix(LAYOUT))
         self.patch_size = patch_size
         self.model: Any
         if name:
-            self.model = _named(spec, name, bool(pretrained), file, dropout)
+            self.model = _named(spec, name, bool(pretrained) and not bare, file, dropout)
             from timm.layers.norm_act import freeze_batch_norm_2d
 
             freeze: Callable[[nn.Module], nn.Module] = freeze_batch_norm_2d

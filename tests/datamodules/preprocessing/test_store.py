@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from datamodules.core.processor import PROCESSORS
 from datamodules.preprocessing.store import fitted_state, restored_codec, restored_processor
+from zoo.carried import Box
 from zoo.raw import RawModality, RawTask
 from zoo.task import TASKS
 
@@ -52,14 +54,15 @@ LABELS: dict[str, tuple[tuple[str, ...], list[Any]]] = {
 
 
 @pytest.mark.parametrize("name", PROCESSORS.names())
-def test_every_processor_comes_back(name: str) -> None:
+def test_every_processor_comes_back(name: str, tmp_path: Path) -> None:
     assert name in VALUES, f"add a raw value of {name}"
     options, raw, values = VALUES[name]
     processor = PROCESSORS.get(name)(**options)
     processor.fit(raw, values)
     arrays: dict[str, Any] = {}
-    told = json.loads(json.dumps(fitted_state(processor, "m", arrays)))
-    again = restored_processor(told, arrays)
+    box = Box(tmp_path)
+    told = json.loads(json.dumps(fitted_state(processor, "m", arrays, box)))
+    again = restored_processor(told, arrays, box)
     assert again.spec(raw) == processor.spec(raw)
     assert again.reading(raw) == processor.reading(raw)
     for value in values:
@@ -67,7 +70,7 @@ def test_every_processor_comes_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TASKS.names())
-def test_the_codec_of_every_kind_of_task_comes_back(kind: str) -> None:
+def test_the_codec_of_every_kind_of_task_comes_back(kind: str, tmp_path: Path) -> None:
     assert kind in LABELS, f"add labels of {kind}"
     classes, labels = LABELS[kind]
     task = RawTask("t", kind, classes, ("m",), reads="m" if TASKS.get(kind).reads_tokens else "")
@@ -75,8 +78,9 @@ def test_the_codec_of_every_kind_of_task_comes_back(kind: str) -> None:
     codec.bind(task)
     codec.fit(labels, 3)
     arrays: dict[str, Any] = {}
-    told = json.loads(json.dumps(fitted_state(codec, "t", arrays)))
-    again = restored_codec(told, task, arrays)
+    box = Box(tmp_path)
+    told = json.loads(json.dumps(fitted_state(codec, "t", arrays, box)))
+    again = restored_codec(told, task, arrays, box)
     assert again.spec() == codec.spec()
     for label in labels:
         assert torch.equal(again(label, "r"), codec(label, "r"))

@@ -22,6 +22,7 @@ from datamodules.sources.table import Table, TableModality
 from zoo.bundle import files
 from zoo.bundle.load import Bundle
 from zoo.bundle.save import learn, save
+from zoo.carried import Box
 from zoo.contract import Batch, collate
 from zoo.encoders.mlp import MLPEncoder
 from zoo.encoders.tabular import TabularEncoder
@@ -72,7 +73,7 @@ def write_table(folder: Path, shift: float = 0.0) -> None:
     pd.DataFrame(rows, columns=names).to_csv(folder / "table.csv", index=False)
 
 
-def data_of(root: Path) -> MultimodalDataModule:
+def data_of(root: Path, split: str = "") -> MultimodalDataModule:
     table = Table(
         folder="mine",
         modalities={
@@ -81,7 +82,8 @@ def data_of(root: Path) -> MultimodalDataModule:
             "clinical": TableModality("tabular", columns=("age", "smoker")),
         },
         tasks={"diagnosis": TableTask("classification"), "severity": TableTask("regression")},
-        group="patient",
+        group="patient" if not split else "",
+        split=split,
     )
     return MultimodalDataModule([table], root=str(root), sampling=SamplingOptions(batch_size=16))
 
@@ -170,6 +172,32 @@ def test_a_process_of_its_own_elsewhere_without_the_data(saved, tmp_path: Path) 
         assert np.allclose(numbers.to_numpy(), again, atol=1e-6, equal_nan=True)
     assert here["diagnosis"]["modalities"].tolist()[:3] == ["xray|report|clinical", "xray", "report"]
     assert here["diagnosis"]["predicted"].notna().all()
+
+
+def test_the_card_says_what_fit_prints_of_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(tmp_path / "mine")
+    path = tmp_path / "mine" / "table.csv"
+    rows = pd.read_csv(path)
+    rows["part"] = (["train"] * 4 + ["test"] + ["val"]) * 26 + ["train"] * 4
+    rows.loc[rows["part"] == "test", "diagnosis"] = "odd"
+    rows.loc[rows.index[:3], ["diagnosis", "severity"]] = None
+    rows.loc[rows.index[4:6], ["scan", "report", "age", "smoker"]] = None
+    rows.to_csv(path, index=False)
+    data = data_of(tmp_path, split="part")
+    data.print_summary()
+    said = capsys.readouterr().out.replace("warning: ", "").splitlines()
+    model = model_of(data)
+    save(tmp_path / "bundle", model, data, learn(model, data), config=CONFIG)
+    card = (tmp_path / "bundle" / files.CARD).read_text()
+    found = card.partition("What was left out of the data, and what they lack:\n\n")[2].partition("\n\n##")[0]
+    lines = [line.removeprefix("- ").removesuffix(".") for line in found.splitlines()]
+    assert set(lines) <= set(said)
+    for words in (
+        "training has no row of 'odd'",
+        "rows of test carry a label",
+        "samples have no modality that is read",
+    ):
+        assert any(words in line for line in lines), (words, lines)
 
 
 def test_a_changed_training_table_changes_nothing(saved) -> None:  # type: ignore[no-untyped-def]
@@ -348,7 +376,7 @@ def test_a_column_of_two_tables_is_one_of_each() -> None:
     assert by_cards(raw[:1], {"clinical": made[0]}, taken={"sex": "clinical"}).renamed == {}
 
 
-def test_a_processor_keeps_no_molecule_that_it_saw() -> None:
+def test_a_processor_keeps_no_molecule_that_it_saw(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
     from datamodules.modalities.molecule import MoleculeProcessor
     from datamodules.preprocessing.store import fitted_state
@@ -357,4 +385,4 @@ def test_a_processor_keeps_no_molecule_that_it_saw() -> None:
     processor = MoleculeProcessor()
     processor.fit(RawModality("drug", "molecule", ()), ["CCO", "CCN"])
     processor("CCO")
-    assert "CCO" not in json.dumps(fitted_state(processor, "p", {}))
+    assert "CCO" not in json.dumps(fitted_state(processor, "p", {}, Box(tmp_path)))
