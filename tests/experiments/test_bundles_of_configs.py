@@ -31,6 +31,8 @@ from zoo.models.base import task_model
 
 PATTERNS = 10
 """New rows of several modalities, of which a half is left out by chance."""
+NEW = "is new, and counts as unknown"
+"""Ends what is said of a category that the few training rows have not; its tensors are compared all the same."""
 SAMPLE = ("mtl", "survival_gbsg2")
 """Configurations that the plain suite tries too."""
 ELSEWHERE = """
@@ -197,7 +199,8 @@ def check_away(home: Home, tmp_path: Path, use: Sequence[str] = (), path: str = 
     asked = ["|".join(m for m in home.bundle.model.modalities if m in s.inputs) for s in home.rows]
     for frame in home.frames.values():
         assert frame["modalities"].tolist() == asked
-        assert not [p for p in frame["problem"] if p and not p.startswith("no prediction")]
+        problems = {p for cell in frame["problem"] for p in cell.split("; ") if p}
+        assert not {p for p in problems if not p.startswith("no prediction") and not p.endswith(NEW)}
         assert len(frame) == len(home.rows) > PATTERNS
     predicted = sum(int((f["problem"] == "").sum()) for f in home.frames.values())
     assert predicted >= PATTERNS
