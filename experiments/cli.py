@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import os
-import re
 import sys
-from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, NoReturn, get_type_hints
+from typing import Any
 
 import lightning as L
 import torch
@@ -19,103 +15,23 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
 
-from datamodules.core.base import DATAMODULES, BaseDataModule
-from experiments.core.parse_error import one_sentence
+from datamodules.core.base import BaseDataModule
+from experiments.core.parser import ZooParser
 from experiments.core.plugins import use_named_plugins
 from experiments.core.staged import fit_stages, stage_callbacks
 from zoo.callbacks.bundle import BundleOptions, write_bundle
 from zoo.callbacks.line_progress import LineProgress
 from zoo.callbacks.report import ReportCallback
 from zoo.callbacks.resume import ResumeCallback
-from zoo.errors import SpecError, unknown_name, zoo_cause
-from zoo.models.base import MODELS, ClipsGradients
+from zoo.errors import SpecError
+from zoo.models.base import ClipsGradients
 from zoo.models.staged import StagedModel
-from zoo.registry import discover_all, plugins, registries
+from zoo.registry import discover_all, plugins
 
 yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_str(str(value.value)))
 """Defaults of callbacks may be members of an Enum, which jsonargparse writes to config.yaml as they are."""
 CHECKPOINT_WORDS = ("best", "last", "hpc", "registry")
 """What Lightning takes for a checkpoint beside a path."""
-
-
-class ZooParser(LightningArgumentParser):
-    """A parser whose errors are short and name the nearest known class or option."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise the zoo's own error behind ``ex``, or print hints and the message, and end."""
-        known = zoo_cause(ex)
-        if known is not None:
-            raise known
-        if not self.exit_on_error:  # an inner parser, which jsonargparse asks whether a value fits
-            super().error(message, ex)
-        nested = message.count('Parser key "') > 1  # the options of a class within the model or the data
-        hints = _class_hints(message) + ([] if nested else _option_hints(message, self._option_names()))
-        told = [] if hints else [one_sentence(message)]
-        text = "\n".join(dict.fromkeys([*hints, *([message] if os.environ.get("ZOO_DEBUG") else told)]))
-        command = " ".join(sys.argv[1:2])
-        print(f"error: {text}\ntip: run.py {command} --help shows all options", file=sys.stderr)
-        sys.exit(2)
-
-    def _option_names(self) -> list[str]:
-        """Long options of this parser and of its subcommands, and those of the model and the data."""
-        parsers: list[Any] = [self]
-        for action in self._actions:
-            if isinstance(action.choices, dict):
-                parsers += [p for p in action.choices.values() if hasattr(p, "_actions")]
-        names = {o for p in parsers for a in p._actions for o in a.option_strings if o.startswith("--")}
-        classes: list[tuple[str, type]] = [("data", DATAMODULES.get(n)) for n in DATAMODULES]
-        for prefix, cls in (("data", BaseDataModule), *classes, *(("model", MODELS.get(n)) for n in MODELS)):
-            names |= {f"--{prefix}.{n}" for n in _options_of(cls)}
-        return sorted(names)
-
-
-def _options_of(cls: type) -> list[str]:
-    """Names of the options of a class, with those of its options dataclasses, such as "split.seed"."""
-    names = list(inspect.signature(cls).parameters)
-    try:
-        hints = get_type_hints(cls.__init__)
-    except NameError:  # types that a module imports for type checkers alone
-        hints = {}
-    inner = [f"{n}.{f.name}" for n in names if is_dataclass(hints.get(n)) for f in fields(hints[n])]
-    return names + inner
-
-
-def _class_hints(message: str) -> list[str]:
-    """For each capitalised word that is nearly the name of a registered class: which one."""
-    words = dict.fromkeys(re.findall(r"\b[A-Z][A-Za-z0-9_]{3,}", message))
-    unknown = [w for w in words if not any(w in r or w.lower() == r.family for r in registries())]
-    return [
-        str(unknown_name(r.family, w, r))
-        for w in unknown
-        for r in registries()
-        if difflib.get_close_matches(w, r.names(), n=1, cutoff=0.8)
-    ]
-
-
-def _option_hints(message: str, known: list[str]) -> list[str]:
-    """For each option that the message refuses: the nearest known one."""
-    refused = re.findall(r"(--[A-Za-z0-9_.]+)", message) if "nrecognized arguments" in message else []
-    part = re.search(r'Parser key "(model|data)"', message)
-    refused += [
-        f"--{part[1] if part else 'model'}.{n}" for n in re.findall(r"Option '(\w+)' is not accepted", message)
-    ]
-    hints = []
-    for option in refused:
-        near = _nearest_option(option, known)
-        if near and option not in known:
-            hints.append(f"unknown option {option}; did you mean {near}?")
-    return hints
-
-
-def _nearest_option(option: str, known: list[str]) -> str:
-    """The option that is meant: of the same last name in another group, else of nearly the same; "" for none."""
-    prefix, leaf = option.split(".")[0], option.split(".")[-1]
-    grouped = {k.split(".")[-1]: k for k in known if "." in k and k.split(".")[0] == prefix}
-    if leaf in grouped:
-        return grouped[leaf]
-    whole = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
-    near = difflib.get_close_matches(leaf, grouped, n=1, cutoff=0.7)
-    return whole[0] if whole else grouped[near[0]] if near else ""
 
 
 class ZooCLI(LightningCLI):

@@ -21,8 +21,9 @@ from datamodules.core.base import BaseDataModule
 from datamodules.core.options import SamplingOptions
 from datamodules.core.processor import PROCESSORS
 from datamodules.core.view import DataView
-from experiments.cli import ZooCLI, ZooParser, quiet_libraries, wandb_offline_without_key
+from experiments.cli import ZooCLI, quiet_libraries, wandb_offline_without_key
 from experiments.core.best import BestAverage, BestWeights
+from experiments.core.parser import ZooParser
 from experiments.core.plugins import use_named_plugins
 from zoo.errors import SpecError, unknown_name
 from zoo.models.base import ClipsGradients, TaskModel, lightning_module, task_model
@@ -184,15 +185,9 @@ class Study:
         model["init_args"]["tasks"] = [asdict(s) for s in data.task_specs]
         parser = ZooParser()
         parser.add_subclass_arguments(L.LightningModule, "model", required=True)
-        given = []
-        for change in changes:  # the parser takes no null for an option within a group of options
-            if yaml.safe_load(change.partition("=")[2]) is None:
-                change_option(model, change)
-            else:
-                given.append(f"--{change}")
         config = parser.parse_object({"model": model})
-        if given:
-            config = parser.parse_args(given, namespace=config)
+        if changes:
+            config = parser.parse_args([f"--{c}" for c in changes], namespace=config)
         with warnings.catch_warnings():  # encoders and lambdas of what is left out
             warnings.filterwarnings("ignore", message=r".*is not used$")
             return task_model(parser.instantiate_classes(config).model)
