@@ -56,10 +56,10 @@ class SignalAutoencoder(Autoencoder):
         for before, after in zip((width, *channels[:-1]), channels, strict=True):
             down += [nn.Conv1d(before, after, 5, 2, 2), nn.GroupNorm(4, after), nn.SiLU()]
         up: list[nn.Module] = [nn.Conv1d(latent_channels, channels[-1], 3, 1, 1), nn.SiLU()]
-        for before, after in zip(channels[::-1], (*channels[-2::-1], width), strict=True):
+        for before, after in zip(channels[::-1], channels[-2::-1], strict=False):
             up += [nn.ConvTranspose1d(before, after, 4, 2, 1), nn.GroupNorm(4, after), nn.SiLU()]
         self.reader = nn.Sequential(*down, nn.Conv1d(channels[-1], 2 * latent_channels, 1))
-        self.writer = nn.Sequential(*up[:-2])
+        self.writer = nn.Sequential(*up, nn.ConvTranspose1d(channels[0], width, 4, 2, 1))
 
     def _padded(self, x: Tensor) -> Tensor:
         """Standardised signals, with their last value repeated to a length that the levels divide."""

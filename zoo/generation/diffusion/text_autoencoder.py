@@ -125,15 +125,15 @@ class TextAutoencoder(Autoencoder):
         split = self.to_memory(latent).view(len(latent), layers, 2, self.heads, 1, -1)
         return DynamicCache.from_legacy_cache(tuple((split[:, k, 0], split[:, k, 1]) for k in range(layers)))
 
-    def _logits(self, codes: Tensor, latent: Tensor, cache: Any, start: int) -> Tensor:
+    def _logits(self, codes: Tensor, latent: Tensor, cache: Any, start: int) -> tuple[Tensor, Any]:
         """Logits (N, n, V) of the codes behind each of (N, n) ``codes``, which stand at ``start`` and after.
 
-        The cache takes keys and values of the codes.
+        Returned beside them: the cache with the keys and values of the codes.
         """
         words = self.writer.transformer.wte(codes) + self.to_embedding(latent).unsqueeze(1)
         places = torch.arange(start, start + codes.shape[1], device=codes.device).expand(len(codes), -1)
         out = self.writer(inputs_embeds=words, position_ids=places, past_key_values=cache, use_cache=True)
-        return out.logits[..., : self.codes]  # type: ignore[no-any-return]
+        return out.logits[..., : self.codes], out.past_key_values
 
     def word_losses(self, x: Tensor, latent: Tensor, read: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Cross-entropy of each code, and of the padding behind the last.
@@ -148,7 +148,7 @@ class TextAutoencoder(Autoencoder):
         """
         told = x if read is None else read
         before = torch.cat([torch.full_like(x[:, :1], self._begin), told[:, :-1]], 1)
-        logits = self._logits(before, latent, self._memory(latent), 0)
+        logits, _ = self._logits(before, latent, self._memory(latent), 0)
         written = torch.cat([torch.ones_like(x[:, :1], dtype=torch.bool), (x != PAD)[:, :-1]], 1)
         losses = F.cross_entropy(logits.transpose(1, 2), x, reduction="none")
         return losses * written, written
@@ -182,10 +182,11 @@ class TextAutoencoder(Autoencoder):
         code = torch.full((len(latent), 1), self._begin, device=latent.device)
         open_ = torch.ones(len(latent), dtype=torch.bool, device=latent.device)
         for place in range(length):
-            logits = self._logits(code, latent, cache, place)[:, -1]
+            logits, cache = self._logits(code, latent, cache, place)
+            last = logits[:, -1]
             if place == 0:
-                logits[:, PAD] = -math.inf  # a text has at least one word
-            chosen = logits.argmax(1).masked_fill(~open_, PAD)
+                last[:, PAD] = -math.inf  # a text has at least one word
+            chosen = last.argmax(1).masked_fill(~open_, PAD)
             out[:, place] = chosen
             open_ = open_ & (chosen != PAD)
             if not bool(open_.any()):

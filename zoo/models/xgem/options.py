@@ -95,7 +95,8 @@ class XGeMTraining:
     """The stages: prompt encoders, autoencoders, a denoiser for each modality, and their alignment.
 
     Attributes:
-        shared: groups of modalities, such as two views, that share prompt encoder and autoencoder.
+        shared_encoders: groups of modalities, such as two views, that share a prompt encoder.
+        shared_autoencoders: groups of modalities that share an autoencoder.
         prompts: the contrastive stage.
         autoencoders: each autoencoder's stage.
         denoisers: each denoiser's stage.
@@ -107,7 +108,8 @@ class XGeMTraining:
             "stages" beside the runs'.
     """
 
-    shared: Sequence[Sequence[str]] | None = None
+    shared_encoders: Sequence[Sequence[str]] | None = None
+    shared_autoencoders: Sequence[Sequence[str]] | None = None
     prompts: StageOptions = field(default_factory=lambda: StageOptions(batch_size=64))
     autoencoders: StageOptions = field(default_factory=StageOptions)
     denoisers: StageOptions = field(default_factory=lambda: StageOptions(ema=0.995))

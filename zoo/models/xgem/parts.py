@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -57,13 +57,13 @@ class Parts(nn.Module):
             raise SpecError(f"XGeM makes modalities from others and needs two at least, got {list(modalities)}")
         self.modalities = dict(modalities)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
-        shared = sharing_groups(modalities, training.shared or [])
-        self.group = {m: _group_name(m, shared) for m in modalities}
+        self.group = _groups(modalities, training.shared_autoencoders)
         for option, given in (("autoencoders", autoencoders), ("denoisers", denoisers)):
             for key in given:
                 if key not in modalities and key not in MODALITIES:
                     raise unknown_name(f"modality or kind under model.{option}", key, modalities)
-        self.prompts = PromptEncoders(modalities, encoders, self.group, dim=prompts.dim, pairs=prompts.pairs)
+        read = _groups(modalities, training.shared_encoders)
+        self.prompts = PromptEncoders(modalities, encoders, read, dim=prompts.dim, pairs=prompts.pairs)
         self.autoencoders = nn.ModuleDict()
         for m, spec in self.modalities.items():
             if self.group[m] not in self.autoencoders:
@@ -133,8 +133,7 @@ class Parts(nn.Module):
         return tokens
 
 
-def _group_name(modality: str, shared: Mapping[str, str]) -> str:
-    """The modality, or the members of its group joined by "+"."""
-    if modality not in shared:
-        return modality
-    return "+".join(m for m, g in shared.items() if g == shared[modality])
+def _groups(modalities: Mapping[str, ModalitySpec], shared: Sequence[Sequence[str]] | None) -> dict[str, str]:
+    """The name of each modality's part: its own, or the names of all that share it, joined by "+"."""
+    numbers = sharing_groups(modalities, shared or [])
+    return {m: "+".join(o for o, n in numbers.items() if n == numbers[m]) if m in numbers else m for m in modalities}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from zoo.contract import Batch
@@ -45,6 +46,7 @@ class PromptStage(Stage):
 
     def learn(self, rows: Mapping[str, Tensor]) -> None:
         """Give training rows to the encoders that ask for them."""
-        for m, values in rows.items():
-            encoder: Encoder = self.parts.prompts.encoders[self.parts.prompts.group[m]]  # type: ignore[assignment]
-            encoder.learn(values)
+        prompts = self.parts.prompts
+        for name in dict.fromkeys(prompts.group[m] for m in rows):
+            encoder: Encoder = prompts.encoders[name]  # type: ignore[assignment]
+            encoder.learn(torch.cat([values for m, values in rows.items() if prompts.group[m] == name]))
