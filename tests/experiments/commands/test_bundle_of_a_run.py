@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from experiments import cli
 from experiments.commands import predict
+from experiments.core import progress
+from tests.data.protein_structures import write as write_chains
 from tests.experiments.conftest import ROOT, Call, Run
+from zoo.callbacks.bundle import BundleOptions, write_bundle
 
 MANY = (
     "[{class_path: datamodules.phantom.PhantomCohort, init_args: {n: 400, size: 16, presence: 0.6, "
@@ -90,6 +97,19 @@ def test_from_fit_to_predict(fitted: tuple[Path, str], call: Call, tmp_path: Pat
     code, said = call("predict", *options, "--out", "cut")
     assert code
     assert "predictions of another table; give another --out" in said
+    labelled = pd.read_csv(table)
+    labelled["disease"] = pd.read_csv(tmp_path / "whole" / "predictions_disease.csv")["predicted"]
+    labelled.to_csv(table, index=False)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    code, said = call("evaluate", *options, "--out", "scores.json")
+    assert code == 0, said
+    assert [line for line in said.splitlines() if line.startswith("evaluating: ")] == [
+        f"evaluating: {n} of 22" for n in (5, 10, 15, 20, 22)
+    ]
+    assert "\r" not in said
+    (score,) = json.loads((tmp_path / "scores.json").read_text())
+    assert score["task"] == "disease"
+    assert score["n"] == int(labelled["disease"].notna().sum()) > 10
 
     def stop(self: predict.Written, *arguments: object) -> None:
         raise KeyboardInterrupt
@@ -137,3 +157,58 @@ def test_two_processes_write_one_bundle_of_all_rows(run: Run, small: str, tmp_pa
         assert values.shape == arrays[1][name].shape
         if not name.endswith("axes"):  # which are determined up to their signs
             assert np.allclose(values, arrays[1][name], atol=1e-3), name
+
+
+CHAINS = """
+seed_everything: 0
+trainer: {accelerator: cpu, devices: 1, max_epochs: 1, limit_train_batches: 2, enable_checkpointing: false,
+  enable_progress_bar: false, enable_model_summary: false, logger: false}
+data:
+  class_path: datamodules.MultimodalDataModule
+  init_args:
+    root: .
+    sources: [{class_path: datamodules.sources.ProteinStructures}]
+model:
+  class_path: zoo.MultitaskModule
+  init_args:
+    encoders: {protein: {class_path: zoo.ESMEncoder, init_args: {dim: 8, depth: 1, heads: 2}}}
+    fusion: {class_path: zoo.ConcatFusion, init_args: {dim: 8}}
+    heads: {by_task: {structure: {class_path: zoo.tasks.structure.StructureHead, init_args: {templates: 3}}}}
+"""
+"""A head that models chains on those of the training rows."""
+
+
+def test_training_chains_go_along_or_stay(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_chains(tmp_path / "protein_structures", n=24)
+    (tmp_path / "chains.yaml").write_text(CHAINS)
+    found: dict[str, str] = {}
+
+    def write_both(trainer: Any, model: Any, data: Any, options: BundleOptions, config: Any) -> None:
+        assert not options.training_rows
+        write_bundle(trainer, model, data, options, config)
+        whole = replace(options, folder=str(tmp_path / "with"), training_rows=True)
+        write_bundle(trainer, model, data, whole, config)
+
+    monkeypatch.setattr(cli, "write_bundle", write_both)
+    options = (f"--bundle.folder={tmp_path / 'without'}", "--bundle.training_rows=false")
+    code, said = call("fit", "--config", "chains.yaml", *options)
+    assert code == 0, said[-2000:]
+    shutil.rmtree(tmp_path / "protein_structures")
+    pd.DataFrame({"protein": ["ADLKMADLKM", "VGLKVGLK", "W"]}).to_csv(tmp_path / "new.csv", index=False)
+    for name in ("with", "without"):
+        code, said = call("predict", "--model", name, "--table", "new.csv", "--out", f"out_{name}")
+        assert code == 0, said
+        (file,) = (tmp_path / f"out_{name}").glob("predictions_*.csv")
+        found[name] = file.read_text()
+        assert pd.read_csv(file)["problem"].isna().all()
+    assert found["with"] != found["without"]
+    cards = {n: " ".join((tmp_path / n / "README.md").read_text().split()) for n in found}
+    kept = {n: {k: v for k, v in load_file(tmp_path / n / "weights.safetensors").items() if "_extra_state" in k}
+            for n in found}  # fmt: skip
+    ((part, rows),) = kept["with"].items()
+    holder = part.removesuffix("._extra_state")
+    assert rows.shape[0] > 5
+    assert len(kept["without"][part]) == 0
+    assert f"**The weights hold training rows**, which {holder} looks up" in cards["with"]
+    assert "The bundle holds no training rows." in cards["without"]
+    assert f"Training rows of {holder} were left out; results above were found with them." in cards["without"]
