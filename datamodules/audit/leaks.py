@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ def column_accuracy(
     classes = Counter(labels[k] for k in known)
     if len(known) < FEWEST or len(classes) < 2 or min(classes.values()) < 4:
         return 0.0, ""
-    held_out = np.array([stable_key(0, groups[k])[-1] in "02468ace" for k in known])
+    held_out = np.array([_is_held_out(groups[k]) for k in known])
     column, true = [values[k] for k in known], np.array([labels[k] for k in known], dtype=object)
     if len(set(true[held_out])) < 2 or len(set(true[~held_out])) < 2:
         return 0.0, ""
@@ -161,6 +162,12 @@ def column_accuracy(
         numbers = np.array(column, dtype=np.float64)
         scores.append((_score(_cut(numbers, true, held_out), true[held_out]), "by range"))
     return max(scores)
+
+
+@lru_cache(maxsize=2**17)
+def _is_held_out(group: str) -> bool:
+    """Whether a group is among the half that nothing is learned from; asked again for each column and shuffle."""
+    return stable_key(0, group)[-1] in "02468ace"
 
 
 def _look_up(column: list[Any], labels: npt.NDArray[np.object_], held_out: npt.NDArray[np.bool_]) -> list[str]:
@@ -176,10 +183,10 @@ def _cut(numbers: npt.NDArray[np.float64], labels: npt.NDArray[Any], held_out: n
     from sklearn.tree import DecisionTreeClassifier
 
     finite = np.nan_to_num(numbers).astype(np.float32)[:, None]
-    leaves = max(2, 2 * len(set(labels)))
-    tree = DecisionTreeClassifier(max_leaf_nodes=leaves, random_state=0)
-    tree.fit(finite[~held_out], labels[~held_out].astype(str))
-    return [str(v) for v in tree.predict(finite[held_out])]
+    names, codes = np.unique(labels.astype(str), return_inverse=True)
+    tree = DecisionTreeClassifier(max_leaf_nodes=max(2, 2 * len(names)), random_state=0)
+    tree.fit(finite[~held_out], codes[~held_out], check_input=False)  # checks would take longer than the tree
+    return [str(names[c]) for c in tree.predict(finite[held_out], check_input=False)]
 
 
 def _score(said: Sequence[str], wanted: npt.NDArray[np.object_]) -> float:

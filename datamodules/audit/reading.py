@@ -144,7 +144,9 @@ class Reading:
     def _add_table(self, name: str, row: int, value: dict[str, Any]) -> None:
         rows, columns = self.tables.setdefault(name, ([], {}))
         for column, cell in value.items():
-            columns.setdefault(column, [None] * len(rows)).append(cell)
+            if column not in columns:  # a list of all rows before is made once a column, not once a cell
+                columns[column] = [None] * len(rows)
+            columns[column].append(cell)
         rows.append(row)
         for cells in columns.values():
             cells.extend([None] * (len(rows) - len(cells)))

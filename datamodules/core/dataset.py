@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -89,24 +89,43 @@ class JoinedDataset(Dataset[Sample]):
 
     def raw(self, row: int, *, peek: bool = False) -> Sample:
         """The raw sample of ``row``, joined over its sources; see Source.read and Source.peek."""
-        parts = [self._part(member, peek) for member in self.join.members[row]]
+        part = _peek if peek else _read
+        parts = [self._part(member, part) for member in self.join.members[row]]
         self._check(row, parts[0])
         return self._merged(row, parts)
 
-    def _merged(self, row: int, parts: Sequence[Sample]) -> Sample:
-        """The parts of a row as one sample, with what was generated for it."""
+    def peek_at(self, row: int, names: Collection[str]) -> Sample:
+        """Like ``raw`` with ``peek``, but only of some modalities and tasks; see Source.peek_at.
+
+        Args:
+            row: number of the sample.
+            names: of modalities and tasks; others may be left out.
+        """
+        parts = [self._part(member, lambda s, r: s.peek_at(r, names)) for member in self.join.members[row]]
+        self._check(row, parts[0])
+        return self._merged(row, parts, names)
+
+    def _merged(self, row: int, parts: Sequence[Sample], names: Collection[str] | None = None) -> Sample:
+        """The parts of a row as one sample, with what was generated for it.
+
+        Args:
+            row: number of the sample.
+            parts: of each of its sources.
+            names: modalities that are wanted; None for all.
+        """
         sample = merge_samples(self.join.id(row), parts)
         for name, made in self.generated.items():
-            value = made.value(row)
+            value = made.value(row) if names is None or name in names else None
             if value is not None:
                 sample.inputs[name] = value
         return sample
 
-    def _part(self, member: Member, peek: bool) -> Sample:
+    def _part(self, member: Member, part: Callable[[Source, int], Sample]) -> Sample:
+        """What a source says of one of its rows; whatever it raises names the row."""
         source, row = self.sources[member[0]], member[1]
         source.ready()
         try:
-            return source.peek(row) if peek else source.read(row)
+            return part(source, row)
         except (DataError, SpecError):
             raise
         except Exception as error:
@@ -174,7 +193,7 @@ class JoinedDataset(Dataset[Sample]):
             read.update(zip(mine, parts, strict=True))
         fresh = {}
         for row, joined in members.items():
-            parts = [read[m] if m in read else self._part(m, False) for m in joined]
+            parts = [read[m] if m in read else self._part(m, _read) for m in joined]
             self._check(row, parts[0])
             fresh[row] = self._process(row, self._merged(row, parts))
         return [self._augmented(fresh.get(row) or self._cache[row], row, epoch) for row, epoch in keys]
@@ -198,3 +217,11 @@ class JoinedDataset(Dataset[Sample]):
                 if value is not None:
                     inputs[rows.modality] = self.processors[rows.modality](value)
         return replace(sample, inputs=inputs)
+
+
+def _read(source: Source, row: int) -> Sample:
+    return source.read(row)
+
+
+def _peek(source: Source, row: int) -> Sample:
+    return source.peek(row)

@@ -154,7 +154,7 @@ class Pipeline:
             raise unknown_name("group", column, self.group_columns())
         found = []
         for row in rows.tolist():
-            code, held = self.dataset.raw(row, peek=True).groups.get(column, -1), ""
+            code, held = self.dataset.peek_at(row, ()).groups.get(column, -1), ""
             for source, _ in self.join.members[row]:
                 if 0 <= code < len(names[source]):
                     held = names[source][code]
@@ -174,7 +174,7 @@ class Pipeline:
 
     def raw_labels(self, rows: npt.NDArray[np.int64], task: str) -> list[Any]:
         """The labels of rows as their sources give them."""
-        return [self.dataset.raw(r, peek=True).targets[task] for r in rows.tolist()]
+        return [self.dataset.peek_at(r, (task,)).targets[task] for r in rows.tolist()]
 
     def _classes(self, task: str, rows: npt.NDArray[np.int64]) -> list[str]:
         """The class that each row is labelled with; "" for none."""

@@ -7,7 +7,7 @@ one row at a time. Splitting, fitting on the training split, caching and collati
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -288,6 +288,15 @@ class Source(ABC):
         when data are set up, so a source of images overrides this.
         """
         return self.read(row)
+
+    def peek_at(self, row: int, names: Collection[str]) -> Sample:
+        """Like ``peek``, but of some modalities and tasks; a source that reads columns overrides this.
+
+        Args:
+            row: of the index.
+            names: of modalities and tasks; others may be left out. Groups are there always.
+        """
+        return self.peek(row)
 
     def overview(self) -> Overview | None:
         """What all rows hold, where the source knows it in columns; None where rows must be peeked at."""

@@ -25,5 +25,5 @@ class RawValues(Sequence[Any]):
 
     def __getitem__(self, k: int) -> Any:  # type: ignore[override]
         row = int(self._rows[k])
-        value = self._dataset.raw(row, peek=True).inputs.get(self._modality)
+        value = self._dataset.peek_at(row, (self._modality,)).inputs.get(self._modality)
         return value if value is not None else self._dataset.raw(row).inputs[self._modality]

@@ -203,6 +203,31 @@ class Reader:
         odd = known & ~pc.fill_null(good, False).to_numpy(zero_copy_only=False)
         return self._one_by_one(column, odd, lambda v: self.type.number(v) is None)
 
+    def numbers(self, column: Any, known: Mask) -> npt.NDArray[np.float64] | None:
+        """(N,) the cells of a column as numbers, NaN where unknown; None where it is no plain column of numbers.
+
+        Each number is the one that calling gives for the cell.
+
+        Args:
+            column: a pyarrow array of a plain type.
+            known: (N,) whether a cell is known.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        types, text = pa.types, pa.types.is_large_string(column.type)
+        plain = text or types.is_floating(column.type) or types.is_integer(column.type)
+        if self.type.kind == "category" or self.type.comma or not plain or self.exceptions(column, known).any():
+            return None
+        cells = column.filter(pa.array(known))
+        try:
+            read = pc.cast(pc.utf8_trim_whitespace(cells) if text else cells, pa.float64(), safe=False)
+        except pa.ArrowInvalid:  # a form that only Python reads as a number, or a truth value
+            return None
+        found = np.full(len(column), np.nan)
+        found[known] = read.to_numpy(zero_copy_only=False)
+        return found if np.isfinite(found[known]).all() else None
+
     def left_out(self, column: Any, known: Mask) -> Mask:
         """(N,) whether a known cell is left out, since it is no number.
 

@@ -72,6 +72,9 @@ class FixedTable(TypedTable):
             self._words[key] = self._rule.set_of(key)
         return None if text_of(value) in self._words[key] else value
 
+    def _ready(self, name: str, *, number: bool) -> None:
+        """None: each cell is read by itself, so that what is left out of it is said."""
+
     def note_left_out(self, name: str, value: Any) -> None:
         """Say it of the row that is read."""
         self.said.append(f"{name}: {value!r} is no number, and counts as unknown")

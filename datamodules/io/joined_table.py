@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from datamodules.io.distinct import texts_of
 from datamodules.io.long_table import LongTable, widen
 from datamodules.io.patterns import expand, some
 from datamodules.io.table_file import TextFormat, plain, read_table_file
-from datamodules.io.unknown import Unknown, text_of
+from datamodules.io.unknown import Unknown
 from zoo.errors import DataError, UnknownNameError, unknown_name
 
 REMARKS = b"zoo.remarks"
@@ -198,5 +199,4 @@ def names_of(column: Any, unknown: Unknown) -> Any:
     import pyarrow as pa
 
     words = unknown.set_of()
-    texts = (text_of(v) for v in column.to_pylist())
-    return pa.array([None if t in words else t for t in texts], pa.large_string())
+    return pa.array([None if t in words else t for t in texts_of(column)], pa.large_string())

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
+from datamodules.io.distinct import distinct, texts_of
 from datamodules.io.unknown import Unknown, text_of
 from zoo.errors import DataError, SpecError, unknown_name
 
@@ -65,7 +67,7 @@ def widen(table: Any, names: Any, how: LongTable, unknown: Unknown, file: Path) 
     for column in (how.name, how.value, *([how.time] if how.time else [])):
         if column not in table.column_names:
             raise DataError(str(unknown_name("column", column, table.column_names)), file=file)
-    frame = pd.DataFrame({"who": names.to_pylist(), "what": [text_of(v) for v in table[how.name].to_pylist()]})
+    frame = pd.DataFrame({"who": names.to_pylist(), "what": texts_of(table[how.name])})
     frame["value"] = _numbers(table[how.value], how.value, unknown, file)
     frame["time"] = _numbers(table[how.time], how.time, unknown, file) if how.time else np.arange(len(frame))
     whose = frame["who"].dropna().unique()
@@ -93,21 +95,22 @@ def _summary(name: str, groups: Any) -> Any:
     return sums["tv"] / sums["tt"].where(sums["tt"] > 0)
 
 
-def _numbers(column: Any, name: str, unknown: Unknown, file: Path) -> Any:
+def _numbers(column: Any, name: str, unknown: Unknown, file: Path) -> npt.NDArray[np.float64]:
     """(N,) floats, NaN where a cell is unknown."""
     import pandas as pd
 
-    cells = pd.Series(column.to_pylist(), dtype=object)
+    told, places = distinct(column)
+    cells = pd.Series(told, dtype=object)
     words = unknown.set_of()
     gone = cells.map(text_of).isin(words)
     numbers = pd.to_numeric(cells.where(~gone), errors="coerce")
-    odd = (numbers.isna() & ~gone) | np.isinf(numbers.astype(float))
+    odd = ((numbers.isna() & ~gone) | np.isinf(numbers.astype(float))).to_numpy()[places]
     if odd.any():
-        row = int(np.argmax(odd.to_numpy()))
+        row = int(np.argmax(odd))
         raise DataError(
-            f"column '{name}' holds {cells.iloc[row]!r}, not a number (finite); name it under 'unknown' if it means "
-            "that",
+            f"column '{name}' holds {told[places[row]]!r}, not a number (finite); name it under 'unknown' if it "
+            "means that",
             file=file,
             row=row,
         )
-    return numbers.astype(float).to_numpy()
+    return np.asarray(numbers, dtype=np.float64)[places]

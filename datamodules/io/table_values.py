@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -121,6 +122,8 @@ class TableCell:
 
 def _scalar(value: Any) -> float | str | None:
     """A number as one, anything else as words."""
+    if value.__class__ is float and math.isfinite(value):  # most cells of wide tables
+        return float(value)
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, Real | Decimal | np.number):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from datamodules.io.patterns import MOST, expand, some
 from datamodules.io.unknown import count_unknown
 from zoo.errors import DataError, UnknownNameError
 
+READY_CELLS = 2**24
+"""Cells of columns of numbers that a table keeps as such, 8 bytes each; those of further columns are read singly."""
 OPEN = "open"
 """Word for rows that the publisher put into no part."""
 
@@ -62,6 +65,8 @@ class TypedTable:
         self._stated: dict[str, ColumnType] = {}
         self._readers: dict[str, Reader] = {}
         self._known: dict[tuple[str, tuple[str, ...]], Mask] = {}
+        self._numbers: dict[str, array[float] | None] = {}
+        self._room = READY_CELLS
         for pattern, kind in reading.types.items():
             for name in self.columns([pattern]):
                 self._stated[name] = ColumnType(kind, stated=True)
@@ -142,6 +147,10 @@ class TypedTable:
         Raises:
             DataError: it is no number where one is needed, and the policy is "error".
         """
+        ready = self._ready(name, number=number)
+        if ready is not None:
+            known = ready[row]
+            return None if known != known else known
         value = self.value(name, row)
         if value is None:
             return None
@@ -149,6 +158,24 @@ class TypedTable:
         if found is None:
             self.note_left_out(name, value)
         return found
+
+    def _ready(self, name: str, *, number: bool) -> array[float] | None:
+        """All cells of a column as numbers, NaN where unknown; None where each cell is read by itself.
+
+        A table of hundreds of columns is read often, for the scan, the fitting, labels and batches.
+
+        Args:
+            name: of the column.
+            number: see ``reader``.
+        """
+        if name not in self._numbers:
+            found, column = None, self.table.column(name)
+            if self._room >= len(column):
+                found = self.reader(name, number=number).numbers(column, self.known(name))
+            if found is not None:
+                self._room -= len(found)
+            self._numbers[name] = found if found is None else array("d", found.tobytes())
+        return self._numbers[name]
 
     def note_left_out(self, name: str, value: Any) -> None:
         """Called for each cell of ``typed`` that is known and left out; nothing here, where ``remarks`` says so."""

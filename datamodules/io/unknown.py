@@ -110,6 +110,8 @@ def text_of(value: Any) -> str:
     >>> text_of(3.0), text_of(None), text_of(" a "), text_of(True), text_of(1e300) == text_of(10**300)
     ('3', '', 'a', 'True', False)
     """
+    if value.__class__ is str:  # most cells of text: the tests below cost a microsecond
+        return str(value.strip())
     if value is None or value != value:
         return ""
     return str(int(value)) if _is_measured(value) and _is_whole(value) else str(value).strip()
@@ -117,7 +119,7 @@ def text_of(value: Any) -> str:
 
 def _is_measured(value: Any) -> bool:
     """Whether a value is a float, one of numpy among them."""
-    return isinstance(value, Real) and not isinstance(value, Integral)
+    return value.__class__ is float or (isinstance(value, Real) and not isinstance(value, Integral))
 
 
 def _is_whole(value: Any) -> bool:

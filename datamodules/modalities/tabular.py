@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -231,7 +232,7 @@ class TabularProcessor(Processor):
                 f"tabular '{self._name}': a row holds {got}, expected the columns {sorted(self._columns)}"
             )
         for column, value in row.items():
-            if value is None or isinstance(value, str):
+            if value is None or isinstance(value, str) or (value.__class__ is float and math.isfinite(value)):
                 continue
             if not isinstance(value, Real | np.bool_):
                 raise DataError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -358,6 +358,10 @@ class Table(Source):
         """Labels, groups, texts, sequences and table columns of a row; None for what lies in files."""
         return self._sample(row, decode=False)
 
+    def peek_at(self, row: int, names: Collection[str]) -> Sample:
+        """Like ``peek``, of some modalities and tasks: of a table of many columns the others are not looked at."""
+        return self._sample(row, decode=False, names=names)
+
     def read(self, row: int) -> Sample:
         """Read a row.
 
@@ -366,15 +370,17 @@ class Table(Source):
         """
         return self._sample(row, decode=True)
 
-    def _sample(self, row: int, *, decode: bool) -> Sample:
+    def _sample(self, row: int, *, decode: bool, names: Collection[str] | None = None) -> Sample:
         sample = Sample(self.id(row))
         for name, modality in self.modalities.items():
+            if names is not None and name not in names:
+                continue
             cells = self.cells(name, row)
             if any(v is not None for v in cells.values()):
                 cheap = MODALITIES.get(modality.kind).cheap and not modality.path
                 sample.inputs[name] = self.read_cells(name, cells, modality.path, row) if decode or cheap else None
         for name in self.tasks:
-            label = self.label(name, row)
+            label = self.label(name, row) if names is None or name in names else None
             if label is not None:
                 sample.targets[name] = label
         for column in self.groups:

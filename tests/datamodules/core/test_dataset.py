@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -57,6 +58,33 @@ def test_a_cache_changes_nothing_but_the_number_of_reads() -> None:
     counts = [getattr(p.sources[0], "read_count") for p in (cached, plain)]  # noqa: B009
     assert counts[0]["p000"] == 1
     assert counts[1]["p000"] == 6
+
+
+class Columns(Fake):
+    """A source that knows which of its columns are asked for; ``asked`` keeps them."""
+
+    asked: ClassVar[list[Collection[str]]] = []
+
+    def peek_at(self, row: int, names: Collection[str]) -> Sample:
+        """What is asked for of a row."""
+        self.asked.append(tuple(names))
+        sample = self.peek(row)
+        inputs, targets = ({n: v for n, v in held.items() if n in names} for held in (sample.inputs, sample.targets))
+        return Sample(sample.id, inputs, targets, sample.groups)
+
+
+def test_labels_are_read_without_the_inputs_of_their_rows() -> None:
+    """Of a table of hundreds of columns every label was read with its whole row."""
+    Columns.asked.clear()
+    narrow, whole = prepare([Columns(cohort())], **grouped()), prepare([Fake(cohort())], **grouped())
+    assert {n for names in Columns.asked for n in names} <= {"table", "note", "sick", "age"}
+    assert all(len(names) <= 1 for names in Columns.asked)
+    rows = whole.labelled("train", "age")
+    assert narrow.raw_labels(rows, "age") == whole.raw_labels(rows, "age")
+    assert Columns.asked[-len(rows) :] == [("age",)] * len(rows)
+    assert [narrow.dataset.processed(int(r)).inputs["table"].tolist() for r in rows] == [
+        whole.dataset.processed(int(r)).inputs["table"].tolist() for r in rows
+    ]
 
 
 def test_augmenting_does_not_alter_the_cache() -> None:

@@ -327,3 +327,21 @@ def test_whole_numbers_beyond_two_to_the_53(tmp_path: Path, form: str) -> None:
     assert source.index["group"].tolist() == [str(2**64 - 1), str(2**64 - 2), str(2**64 - 3), ""]
     assert any("column 'count' is read as numbers, of which 4 are whole" in r for r in source.remarks)
     assert not any("'age'" in r for r in source.remarks)
+
+
+def test_what_is_asked_for_of_a_row_is_what_the_row_says(tmp_path: Path) -> None:
+    content = "site,age,weight,sick,grade\nA,50,70,yes,1\nB,60,NA,no,2\n"
+    source = opened(
+        tmp_path,
+        content,
+        modalities={n: TableModality("tabular", columns=(n,)) for n in ("age", "weight")},
+        tasks={"sick": TableTask("classification"), "grade": TableTask("regression")},
+        groups=("site",),
+    )
+    for row in range(2):
+        whole = source.peek(row)
+        part = source.peek_at(row, ("weight", "grade"))
+        assert part.inputs == {n: v for n, v in whole.inputs.items() if n == "weight"}
+        assert part.targets == {"grade": whole.targets["grade"]}
+        assert (part.id, part.groups) == (whole.id, whole.groups)
+        assert source.peek_at(row, ()).inputs == source.peek_at(row, ()).targets == {}
