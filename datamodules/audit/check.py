@@ -21,11 +21,11 @@ from datamodules.audit.opening import Entry, own_splits
 from datamodules.audit.reading import Reading
 from datamodules.core.source import Source
 from datamodules.core.splits import FRACTIONS, SPLITS
-from datamodules.core.thinning import thinned
 from datamodules.io.frames import ImageReading, frames_told
 from zoo.contract import MODALITIES, TASKS, Sample
 from zoo.errors import ZooError
 from zoo.raw import RawModality, RawTask
+from zoo.thinning import thinned
 
 Progress = Callable[[Iterable[int], str], Iterable[int]]
 NAMED = 5

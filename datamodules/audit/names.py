@@ -16,6 +16,7 @@ from datamodules.core.file_names import NAME, STUDIES, copies, found_by
 from datamodules.core.similarity import COMMON, FEW
 from zoo.contract import TASKS
 from zoo.raw import RawTask
+from zoo.thinning import evenly_spaced
 
 ROWS = 2_000
 """Rows that the test of a pattern looks at, evenly spaced."""
@@ -159,8 +160,7 @@ def in_runs(rows: list[int], most: int) -> list[int]:
     if len(rows) <= most:
         return rows
     runs = np.array_split(np.asarray(rows), max(1, len(rows) // 20))
-    taken = np.linspace(0, len(runs) - 1, max(1, most // 20)).round().astype(np.int64)
-    return [int(r) for k in np.unique(taken) for r in runs[k]]
+    return [int(r) for k in evenly_spaced(len(runs), max(1, most // 20)) for r in runs[k]]
 
 
 def _strata(names: Sequence[str]) -> npt.NDArray[np.int64]:

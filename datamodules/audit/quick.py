@@ -17,8 +17,8 @@ from datamodules.audit.leaks import Own
 from datamodules.audit.names import in_runs
 from datamodules.audit.reading import Reading
 from datamodules.core.splits import SPLITS
-from datamodules.core.thinning import thinned
 from zoo.errors import DataError, SpecError
+from zoo.thinning import thinned
 
 if TYPE_CHECKING:  # what it looks at is made by what calls it
     from datamodules.core.query import Pipeline

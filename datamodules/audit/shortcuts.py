@@ -11,8 +11,8 @@ from datamodules.audit.chance import FAMILY, beats_shuffles, level
 from datamodules.audit.findings import Finding
 from datamodules.audit.leaks import FEWEST
 from datamodules.audit.reading import Reading
-from datamodules.core.thinning import thinned
 from zoo.contract import TASKS
+from zoo.thinning import thinned
 from zoo.values import shorten
 
 GAIN = 0.1

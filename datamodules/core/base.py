@@ -28,7 +28,6 @@ from datamodules.core.prepare import prepare
 from datamodules.core.query import CLASSES, Pipeline
 from datamodules.core.source import Source
 from datamodules.core.splits import SPLITS
-from datamodules.core.thinning import thinned
 from datamodules.core.transforms import BatchTransforms
 from datamodules.preprocessing.examples import example_rows
 from datamodules.preprocessing.reader import RowReader
@@ -36,6 +35,7 @@ from zoo.contract import TASKS, Batch, ModalitySpec, Sample, TaskSpec, collate
 from zoo.data import OOD, ExampleRows, Origin
 from zoo.errors import SpecError, unknown_name
 from zoo.registry import Registry
+from zoo.thinning import thinned
 
 EXAMPLES = 5000
 """Training rows of a task that a model is shown at most, to look others up in them."""

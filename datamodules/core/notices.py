@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from datamodules.core.source import Source
 from datamodules.core.splits import SPLITS
-from datamodules.core.thinning import thinned
 from zoo.contract import TASKS
 from zoo.raw import RawTask
+from zoo.thinning import thinned
 
 if TYPE_CHECKING:  # the audit lists data sets without torch
     from datamodules.core.query import Pipeline

@@ -26,12 +26,12 @@ from datamodules.core.similarity import group_rows, grouping_of
 from datamodules.core.source import Source
 from datamodules.core.splits import SPLITS, assign_splits
 from datamodules.core.targets import choose_codecs
-from datamodules.core.thinning import thinned
 from datamodules.core.values import RawValues
 from datamodules.synthesis.modality import GeneratedModality
 from datamodules.synthesis.rows import GeneratedRows
 from zoo.data import OOD
 from zoo.errors import DataError, SpecError, unknown_name
+from zoo.thinning import thinned
 
 FIT_ROWS = 20_000
 """Processors and codecs learn from at most this many training rows, evenly spaced; the summary says where it does."""

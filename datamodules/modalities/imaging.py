@@ -18,6 +18,7 @@ from datamodules.modalities.drawing import LUMA, grey_image, small_image
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
 from zoo.raw import RawModality
+from zoo.thinning import evenly_spaced
 from zoo.values import Cell, Shown
 
 UNIT_WINDOWS = {"HU": (-160.0, 240.0), "relative intensity": (0.0, 1.2)}
@@ -178,12 +179,11 @@ class ImageProcessor(Processor):
         """
         if len(values) == 0:
             raise DataError(f"modality '{raw.name}': no training image to fit on")
-        picks = np.unique(np.linspace(0, len(values) - 1, min(len(values), _FIT_ROWS)).round().astype(int))
         colour, pixels, frames = False, [], 0
         self._unit = self._unit or raw.unit
         self._floats = np.asarray(values[0]).dtype != np.uint8
-        for pick in picks:
-            image = self._checked(values[int(pick)])
+        for pick in evenly_spaced(len(values), _FIT_ROWS).tolist():
+            image = self._checked(values[pick])
             frames = image.shape[2] if image.ndim == 3 else 1
             colour = colour or _has_colour(image)
             if self.percentiles is not None and image.dtype != np.uint8:

@@ -19,6 +19,7 @@ from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
 from zoo.errors import DataError, SpecError
 from zoo.modality import WORDS
 from zoo.raw import RawModality
+from zoo.thinning import evenly_spaced
 from zoo.values import Shown, shorten
 
 COUNT_UNITS = ("counts", "mean counts")
@@ -154,7 +155,7 @@ class ExpressionProcessor(Processor):
                 f"expression '{raw.name}': variable genes are chosen on counts or log1p values, the source gives "
                 f"'{raw.unit}'; use num_genes=0"
             )
-        looked_at = np.linspace(0, len(values) - 1, min(len(values), self.fit_cells)).round().astype(np.int64)
+        looked_at = evenly_spaced(len(values), self.fit_cells)
         rows = np.empty((len(looked_at), len(self._keep)), dtype=np.float32)
         for i, position in enumerate(looked_at.tolist()):
             row = self._checked(values[position])

@@ -22,6 +22,7 @@ from zoo.contract import MODALITIES, TaskSpec, empty_target
 from zoo.data import Pipeline
 from zoo.errors import SpecError, unknown_name
 from zoo.tasks.base import TaskKind, task_kind
+from zoo.thinning import thinned
 from zoo.training.collector import Evaluated
 
 MOST_TRAIN = 20_000
@@ -174,13 +175,6 @@ def _rank(value: float) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-def _thinned(rows: list[int]) -> list[int]:
-    """At most MOST_TRAIN of ``rows``, evenly spaced."""
-    if len(rows) <= MOST_TRAIN:
-        return rows
-    return [rows[i] for i in np.linspace(0, len(rows) - 1, MOST_TRAIN).round().astype(int).tolist()]
-
-
 def read_rows(pipeline: Pipeline, spec: TaskSpec, split: str, allowed: Sequence[str]) -> LabelledRows:
     """Read the labelled rows of a split that have an allowed modality, and what the task reads; images shrunk.
 
@@ -200,7 +194,7 @@ def read_rows(pipeline: Pipeline, spec: TaskSpec, split: str, allowed: Sequence[
     rows = rows[keep]
     source = np.asarray(pipeline.join.source)[rows].astype(np.int64)
     if split == "train":
-        picks = [_thinned(np.flatnonzero(source == s).tolist()) for s in np.unique(source)]
+        picks = [thinned(np.flatnonzero(source == s), MOST_TRAIN) for s in np.unique(source)]
         order = np.sort(np.array([i for part in picks for i in part], dtype=np.int64))
         rows, source = rows[order], source[order]
     images = {m for m in allowed if MODALITIES.get(pipeline.raw_modalities[m].kind).pixels}

@@ -16,6 +16,7 @@ from zoo.errors import SpecError
 from zoo.tasks.base import task_kind
 from zoo.tasks.homologues import Homologues, clean, fill_chain
 from zoo.tasks.readout import Readout, fit_classes
+from zoo.thinning import thinned
 
 HALF = 7
 """Residues on each side of the one that ResidueWindowBaseline classifies."""
@@ -97,9 +98,7 @@ class ResidueWindowBaseline(Baseline):
             raise SpecError(f"{type(self).__name__}: the residues of task '{self.task.name}' are of one class")
         sequences = self._cut(inputs)
         labels = np.concatenate([row[: len(s)] for row, s in zip(target.numpy(), sequences, strict=True)])
-        known = np.flatnonzero(labels >= 0)
-        if len(known) > POSITIONS:
-            known = known[np.linspace(0, len(known) - 1, POSITIONS).round().astype(np.int64)]
+        known = thinned(np.flatnonzero(labels >= 0), POSITIONS)
         features = self._windows(sequences)[known]
         self._readout = fit_classes(features, labels[known], self.task.num_outputs, seed=self.seed, strengths=(0.1,))
 

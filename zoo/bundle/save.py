@@ -22,13 +22,13 @@ from zoo.bundle.trust import TaskTrust, fit_trust
 from zoo.carried import Box
 from zoo.data import DataModule, Rows
 from zoo.errors import SpecError
-from zoo.evaluation.detection import thinned
 from zoo.evaluation.outliers import Outliers
 from zoo.evaluation.summary import TaskResult
 from zoo.models.base import TaskModel, lightning_module
 from zoo.models.predict import predict
 from zoo.registry import plugins
 from zoo.tasks.base import task_kind
+from zoo.thinning import thinned
 
 MOST_VALIDATION = 2000
 """Validation rows at most, evenly spaced, that temperatures and thresholds are learned from."""

@@ -18,13 +18,14 @@ from rich.table import Table
 from zoo.callbacks.report import run_folder
 from zoo.data import OOD, DataModule, Pipeline, data_module
 from zoo.errors import SpecError
-from zoo.evaluation.detection import detect, features, outlier_scores, plain_inputs, thinned
+from zoo.evaluation.detection import MOST_TRAIN, detect, features, outlier_scores, plain_inputs
 from zoo.evaluation.groups import by_group, compare, within
 from zoo.evaluation.resampling import describe_units
 from zoo.evaluation.summary import data_word
 from zoo.models.base import TaskModel, task_model
 from zoo.models.predict import predict
 from zoo.tasks.base import TaskKind
+from zoo.thinning import thinned
 from zoo.training.collector import Evaluated
 
 FILE = "ood.json"
@@ -161,7 +162,7 @@ def detection(model: TaskModel, data: DataModule, tasks: Sequence[str]) -> dict[
     inputs = partial(plain_inputs, modalities=list(model.modalities.values()))
     for split in ("train", "test", OOD):
         rows = data.pipeline.rows[split]
-        loader = data.rows_dataloader(thinned(rows) if split == "train" else rows)
+        loader = data.rows_dataloader(thinned(rows, MOST_TRAIN) if split == "train" else rows)
         parts[split] = predict(model, loader, logits=tasks, inputs=inputs)
     found = {}
     for task in tasks:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -126,18 +125,11 @@ def plain_inputs(batch: Batch, modalities: Iterable[ModalitySpec]) -> Tensor:
     return torch.cat(columns, 1)
 
 
-def thinned(rows: npt.NDArray[np.int64], most: int = MOST_TRAIN) -> npt.NDArray[np.int64]:
-    """At most ``most`` of ``rows``, evenly spaced."""
-    if len(rows) <= most:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
-
-
 def outlier_scores(train: Features, splits: Mapping[str, Features]) -> dict[str, dict[str, Floats]]:
     """Fit every detector that applies on training rows, and score the rows of each split.
 
     Args:
-        train: of training rows, such as those of ``thinned``.
+        train: of training rows, such as MOST_TRAIN of them.
         splits: name -> rows to score.
 
     Returns:

@@ -23,6 +23,7 @@ from zoo.tasks.chains import BOND, SHORTEST
 from zoo.tasks.items import Floats
 from zoo.tasks.structure_loss import local_loss, row_loss
 from zoo.tasks.templates import TemplateReader
+from zoo.thinning import evenly_spaced
 
 if TYPE_CHECKING:
     from zoo.results import Figure
@@ -297,8 +298,8 @@ class Structure(TaskKind):
         Residue i of a row gets residue i of the medoid; see ``extend`` for rows that are longer.
         """
         known = chains.resolved_chains(self.spec.name, train_target)
-        picks = np.unique(np.linspace(0, len(known) - 1, min(40, len(known))).round().astype(int))
-        chain = chains.extend(chains.medoid([known[i] for i in picks]), self.spec.num_outputs)
+        some = [known[i] for i in evenly_spaced(len(known), 40)]
+        chain = chains.extend(chains.medoid(some), self.spec.num_outputs)
         return torch.from_numpy(chain).float().expand(n, -1, -1).clone()
 
     def chance(self, train_target: Tensor, n: int, generator: np.random.Generator) -> Tensor:

@@ -15,11 +15,12 @@ from experiments.commands.ood.plan import HoldOut, Plan
 from experiments.core.job import Finished, TrainingJob, spec_of
 from experiments.core.study import Study
 from zoo.contract import TaskSpec
-from zoo.evaluation.detection import Features, Scored, features, outlier_scores, plain_inputs, thinned
+from zoo.evaluation.detection import MOST_TRAIN, Features, Scored, features, outlier_scores, plain_inputs
 from zoo.evaluation.groups import Bools, Compared, class_rates, compare, has_classes, pooled, unseen, within
 from zoo.models.predict import predict
 from zoo.results import joint_word
 from zoo.tasks.base import task_kind
+from zoo.thinning import thinned
 from zoo.training.collector import Evaluated
 
 
@@ -267,7 +268,7 @@ def _detect(study: Study, job: Finished) -> dict[str, torch.Tensor]:
         for split in ("train", "test", "ood"):
             rows = view.view.rows[split]
             rows = rows[view.view.predictable(spec)[rows]]
-            loader = view.rows_dataloader(thinned(rows) if split == "train" else rows)
+            loader = view.rows_dataloader(thinned(rows, MOST_TRAIN) if split == "train" else rows)
             predicted = predict(module, loader, logits=[spec.name], inputs=inputs)
             splits[split] = features(predicted, module.evaluation.kinds[spec.name])
         train = splits.pop("train")

@@ -16,6 +16,7 @@ from zoo.evaluation.missing import take_rows
 from zoo.evaluation.resampling import UNIT_HELP, Resampler
 from zoo.models.predict import predict
 from zoo.results import Column, Figure, Series, Table, joint_word
+from zoo.thinning import evenly_spaced
 from zoo.training.collector import Evaluated
 
 FULL, SINGLE = "full", "single"
@@ -105,9 +106,7 @@ def _chosen(model: Model, modality: str, tasks: Sequence[str], most: int) -> dic
     having = set(model.test.ids) if has is None else {i for i, h in zip(model.test.ids, has, strict=True) if h}
     for task in tasks:
         ids = [i for i in model.test.results[task].ids if i in having] if task in model.test.results else []
-        if most and len(ids) > most:
-            ids = [ids[k] for k in np.linspace(0, len(ids) - 1, most).round().astype(int)]
-        chosen[task] = set(ids)
+        chosen[task] = {ids[k] for k in evenly_spaced(len(ids), most or len(ids))}
     return chosen
 
 

@@ -27,7 +27,6 @@ from zoo.evaluation.detection import (
     features,
     outlier_scores,
     plain_inputs,
-    thinned,
 )
 from zoo.fusion.concat import ConcatFusion
 from zoo.fusion.late import LateFusion
@@ -132,11 +131,6 @@ def test_few_training_rows() -> None:
         train.ids[:2], train.vectors[:2], train.inputs[:2], train.target[:2], train.probabilities, train.logits
     )
     assert all(np.isfinite(v["ood"]).all() for v in outlier_scores(few, splits).values())
-
-
-def test_thinned_is_even() -> None:
-    assert thinned(np.arange(10), 4).tolist() == [0, 3, 6, 9]
-    assert thinned(np.arange(3), 4).tolist() == [0, 1, 2]
 
 
 @pytest.fixture(scope="module")
