@@ -21,10 +21,11 @@ from experiments.core.plugins import use_named_plugins
 from experiments.core.staged import fit_stages, stage_callbacks
 from zoo.callbacks.bundle import BundleOptions, write_bundle
 from zoo.callbacks.line_progress import LineProgress
-from zoo.callbacks.report import ReportCallback
+from zoo.callbacks.report import ReportCallback, run_folder
 from zoo.callbacks.resume import ResumeCallback
+from zoo.callbacks.samples import write_samples
 from zoo.errors import SpecError
-from zoo.models.base import ClipsGradients
+from zoo.models.base import ClipsGradients, Generates
 from zoo.models.staged import StagedModel
 from zoo.registry import discover_all, plugins
 
@@ -102,6 +103,12 @@ class ZooCLI(LightningCLI):
     def after_fit(self) -> None:
         """Test the best weights, or the last where nothing was monitored, and write the bundle of them."""
         settings = self.config[self.subcommand]
+        options: BundleOptions = self.config_init[self.subcommand].bundle
+        if isinstance(self.model, Generates):
+            if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+                write_samples(self.trainer, self.model, run_folder(self.trainer))
+            write_bundle(self.trainer, self.model, self.datamodule, options, self._model_config())
+            return
         best = [
             c.best_model_path
             for c in self.trainer.callbacks  # type: ignore[attr-defined]
@@ -119,7 +126,6 @@ class ZooCLI(LightningCLI):
             if path is not None and settings.bundle.write:
                 kept = torch.load(path, map_location="cpu", weights_only=True)
                 self.model.load_state_dict(kept["state_dict"])
-        options: BundleOptions = self.config_init[self.subcommand].bundle
         write_bundle(self.trainer, self.model, self.datamodule, options, self._model_config())
 
     def _model_config(self) -> dict[str, Any]:

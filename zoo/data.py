@@ -20,6 +20,7 @@ from zoo.carried import Box
 from zoo.contract import Batch, ModalitySpec, RawModality, Sample, TaskSpec
 from zoo.errors import SpecError
 from zoo.registry import Registry
+from zoo.values import Shown
 
 OOD = "ood"
 """Name of the split of the groups that were held out (out of distribution)."""
@@ -268,6 +269,23 @@ class Preprocessing(Protocol):
 
         Raises:
             DataError, SpecError, UnknownNameError: the state is not one that this version of the zoo wrote.
+        """
+
+    def decode(self, modality: str, value: Tensor) -> object:
+        """Map a tensor of a modality back to a raw value, such as a picture or a text.
+
+        Args:
+            modality: its name.
+            value: of the shape of its spec.
+        """
+
+    def show(self, modality: str, value: object, side: int) -> Shown:
+        """Show a raw value of a modality to a person.
+
+        Args:
+            modality: its name.
+            value: raw.
+            side: longest side of a picture, in pixels.
         """
 
     def rows(self, table: object, folder: Path | None) -> NewRows:

@@ -353,6 +353,10 @@ class BaseDataModule(L.LightningDataModule):
         """Any rows once, in order, not augmented."""
         return self._loader(self._in_order(rows, self.sampling.rows_to_evaluate))
 
+    def collated(self, samples: Sequence[Sample]) -> Batch:
+        """A batch of processed samples."""
+        return collate(samples, self.pipeline.modality_specs, self.pipeline.task_specs)
+
     def _in_order(self, rows: npt.NDArray[np.int64], batch_size: int) -> SequentialSampler:
         world, rank = self._world()
         return SequentialSampler(rows, batch_size=batch_size, num_replicas=world, rank=rank)

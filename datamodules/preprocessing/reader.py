@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 
 from datamodules.core.processor import Processor
 from datamodules.core.query import Pipeline
@@ -28,6 +29,7 @@ from zoo.errors import DataError, SpecError, unknown_name
 from zoo.modality import MODALITIES, ModalitySpec
 from zoo.raw import RawModality, RawTask
 from zoo.task import TargetCodec, TaskSpec
+from zoo.values import Shown
 
 
 @PREPROCESSING.register
@@ -142,6 +144,26 @@ class RowReader:
             ) from error
 
     # -- rows ------------------------------------------------------------------------------------------------
+
+    def decode(self, modality: str, value: Tensor) -> object:
+        """Map a tensor of a modality back to a raw value, as far as its processor keeps what it was.
+
+        Args:
+            modality: its name.
+            value: of the shape of its spec.
+        """
+        return self.processors[modality].decode(value)
+
+    def show(self, modality: str, value: object, side: int) -> Shown:
+        """Show a raw value of a modality to a person.
+
+        Args:
+            modality: its name.
+            value: raw.
+            side: longest side of a picture, in pixels.
+        """
+        raw = self.modalities[modality]
+        return MODALITIES.get(raw.kind).show(raw, value, side)
 
     def rows(self, table: object, folder: Path | None) -> TableRows:
         """Take new rows.

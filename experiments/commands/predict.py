@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import shlex
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.core.command import COMMANDS, Command, at_least
 from experiments.core.progress import steps
+from experiments.core.written import Written, kinds_of_problems, say_problems
 from zoo.errors import DataError, SpecError
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 STATE = "predict.json"
 """File in the folder of predictions that says how far they are, and what they are of."""
-SHOWN = 5
-"""Problems that are listed at the end, the most frequent first."""
 
 
 class BundleCommand(Command):
@@ -94,8 +92,13 @@ class Predict(BundleCommand):
         if options.out is None:
             raise SpecError("predict needs --out, the folder for the predictions")
         bundle, rows = self.opened(options)
-        written = Written(options.out, identity(bundle, options), list(bundle.model.tasks))
-        begin = written.begin({t: bundle.headings(t) for t in bundle.model.tasks})
+        written = Written(
+            options.out,
+            identity(bundle, options),
+            {t: f"predictions_{t}.csv" for t in bundle.model.tasks},
+            STATE,
+        )
+        begin = written.begin({t: _csv_line(bundle.headings(t)) for t in bundle.model.tasks})
         if begin:
             print(f"{begin} of {len(rows)} rows are predicted already; going on", flush=True)
         try:
@@ -134,78 +137,6 @@ def identity(bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-class Written:
-    """Files of predictions that grow batch by batch, with a note of how far they are.
-
-    Args:
-        folder: of the files.
-        identity: what they are of; a folder of others is refused.
-        tasks: names of the tasks.
-    """
-
-    def __init__(self, folder: Path, identity: dict[str, Any], tasks: Sequence[str]) -> None:
-        self.folder, self.identity = folder, identity
-        self.paths = {t: folder / f"predictions_{t}.csv" for t in tasks}
-        self.rows, self.problems = 0, Counter[str]()
-
-    def begin(self, headings: dict[str, list[str]]) -> int:
-        """Cut the files after the last whole batch, or begin them; return the number of rows that they hold.
-
-        Raises:
-            DataError: the folder holds predictions of another model, table or option.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        note = self.folder / STATE
-        if note.is_file():
-            told = json.loads(note.read_text(encoding="utf-8"))
-            other = [k for k, v in self.identity.items() if told["of"].get(k) != v]
-            if other:
-                raise DataError(
-                    f"the folder holds predictions of another {' and '.join(other)}; give another --out",
-                    file=self.folder,
-                )
-            if all(p.is_file() and p.stat().st_size >= told["bytes"][t] for t, p in self.paths.items()):
-                for task, path in self.paths.items():
-                    with path.open("r+b") as file:
-                        file.truncate(told["bytes"][task])
-                self.rows, self.problems = told["rows"], Counter(told["problems"])
-                return self.rows
-        for task, path in self.paths.items():
-            path.write_text(_csv_line(headings[task]), encoding="utf-8", newline="")
-        self._note()
-        return 0
-
-    def add(self, parts: dict[str, str], rows: int, problems: Sequence[str]) -> None:
-        """Append a batch.
-
-        Args:
-            parts: task -> lines of its file.
-            rows: that the files hold then.
-            problems: of each row of the batch, "" for none.
-        """
-        for task, text in parts.items():
-            with self.paths[task].open("a", encoding="utf-8", newline="") as file:
-                file.write(text)
-        self.rows = rows
-        self.problems.update(k for p in problems for k in kinds_of_problems(p))
-        self._note()
-
-    def finish(self, rows: int) -> None:
-        """Check that all is there."""
-        assert self.rows == rows, (self.rows, rows)
-
-    def _note(self) -> None:
-        told = {
-            "of": self.identity,
-            "rows": self.rows,
-            "bytes": {t: p.stat().st_size for t, p in self.paths.items()},
-            "problems": dict(self.problems),
-        }
-        part = self.folder / f"{STATE}.part"
-        part.write_text(json.dumps(told, indent=1), encoding="utf-8")
-        part.replace(self.folder / STATE)
-
-
 def _csv_line(cells: Sequence[str]) -> str:
     import csv
     import io
@@ -213,24 +144,6 @@ def _csv_line(cells: Sequence[str]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(cells)
     return out.getvalue()
-
-
-def kinds_of_problems(text: str) -> list[str]:
-    """The problems of a row without what is of that row alone, so that equal ones can be counted.
-
-    >>> kinds_of_problems("xray: the file is missing [file: a.png]; age: 'x' is no number, and counts as unknown")
-    ['xray: the file is missing', 'age: ... is no number, and counts as unknown']
-    """
-    shorn = re.sub(r" \[(file|row): [^\]]*\]", "", text)
-    return [re.sub(r"'[^']*'", "...", p) for p in shorn.split("; ") if p and not p.startswith("no prediction")]
-
-
-def say_problems(problems: Counter[str], rows: int) -> None:
-    """Print what was wrong in how many rows."""
-    for reason, count in problems.most_common(SHOWN):
-        print(f"{count} of {rows} rows: {reason}", flush=True)
-    if len(problems) > SHOWN:
-        print(f"and {len(problems) - SHOWN} other problems; the column 'problem' has them all", flush=True)
 
 
 @COMMANDS.register

@@ -69,7 +69,8 @@ def fit_stages(
             )
         else:
             _say(trainer, console, f"{head}: left out, since it is not named under model.training.only")
-    data.trainer = trainer
+    told: Any = trainer
+    data.trainer, told.datamodule = trainer, data
 
 
 def _parts(model: Any, data: Any) -> tuple[StagedModel, Sequence[StagePlan], DataModule]:

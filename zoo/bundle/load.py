@@ -16,12 +16,15 @@ from zoo.bundle import files, trust
 from zoo.bundle.build import build_model
 from zoo.bundle.detectors import numbers
 from zoo.bundle.frames import joined, prediction_cells, prediction_columns
+from zoo.bundle.generate import ROWS as GENERATED_ROWS
+from zoo.bundle.generate import GeneratedRow, GenerationRequest, check_request, generate_part
 from zoo.bundle.parts import find_again
 from zoo.carried import Box
 from zoo.contract import PAD, Batch, collate
 from zoo.data import PREPROCESSING, NewRows, Preprocessing, ReadRow
 from zoo.errors import DataError, SpecError
 from zoo.evaluation.outliers import Outliers, restored
+from zoo.generation.diffusion.process import SamplingOptions
 from zoo.models.base import TaskModel, task_model
 from zoo.registry import plugins, use_plugins
 from zoo.tasks.base import TaskKind, task_kind
@@ -142,6 +145,42 @@ class Bundle:
             for task, frame in self.predict_part(rows, start, start + batch_size, coverage=coverage).items():
                 parts[task].append(frame)
         return {t: joined(self.headings(t), p) for t, p in parts.items()}
+
+    def generate(
+        self,
+        table: object,
+        targets: Sequence[str],
+        *,
+        given: Sequence[str] | None = None,
+        draws: int = 1,
+        seed: int = 0,
+        sampling: SamplingOptions = SamplingOptions(),
+        folder: str | Path | None = None,
+    ) -> list[GeneratedRow]:
+        """Make modalities of every row from others that it has, with a model that can.
+
+        Args:
+            table: see ``predict``.
+            targets: modalities to make, together.
+            given: modalities that may be told; None for all but the targets.
+            draws: how often each is made.
+            seed: of all random numbers; what is made of a row follows from it, the row, its id and the draw.
+            sampling: sampler, steps and guidance.
+            folder: see ``predict``.
+
+        Raises:
+            DataError: the table cannot be read, or has no column of any modality.
+            SpecError, UnknownNameError: the model makes nothing, or not this.
+        """
+        request = GenerationRequest(tuple(targets), None if given is None else tuple(given), draws, seed, sampling)
+        check_request(self, request)
+        rows = self.rows(table, folder)
+        parts = range(0, len(rows), GENERATED_ROWS)
+        return [
+            made
+            for start in parts
+            for made in generate_part(self, rows, start, min(start + GENERATED_ROWS, len(rows)), request)
+        ]
 
     def rows(self, table: object, folder: str | Path | None = None) -> NewRows:
         """New rows, ready to be read; see ``predict``."""

@@ -22,15 +22,16 @@ and so on for the test. What only some models can do is a protocol of its own; w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
 import lightning as L
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.contract import Batch, ModalitySpec, Output, TaskSpec
 from zoo.errors import SpecError
+from zoo.generation.diffusion.process import SamplingOptions
 from zoo.registry import Registry
 from zoo.training.collector import Evaluation
 
@@ -91,6 +92,39 @@ class HasHeads(Protocol):
         """A new head (N, D) -> logits for ``task``, made as the model's own ones are.
 
         Where the model has a head for a task of that name, weights of the same name and shape are taken over.
+        """
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A model that makes modalities of a row from others."""
+
+    def generate(
+        self,
+        batch: Batch,
+        targets: Sequence[str],
+        *,
+        given: Sequence[str] | None = None,
+        seed: int = 0,
+        draw: int = 0,
+        sampling: SamplingOptions = SamplingOptions(),
+        joint: bool = True,
+    ) -> dict[str, Tensor]:
+        """Make modalities of every row.
+
+        What is made of a row follows from the row, its id, ``seed`` and ``draw``.
+
+        Args:
+            batch: rows with any modalities.
+            targets: modalities to make, together.
+            given: modalities that may be told; None for all but the targets.
+            seed: of all random numbers.
+            draw: number of the draw.
+            sampling: sampler, steps and guidance.
+            joint: whether what is made together may look at each other while it is made.
+
+        Returns:
+            Modality -> (B, *shape), values as processors make them.
         """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.carried import Box
 from zoo.contract import Batch, ModalitySpec, Output, TaskSpec, by_name
 from zoo.data import DataModule
 from zoo.encoders.base import Encoder
@@ -338,7 +340,8 @@ def data_digest(data: DataModule) -> str:
     """Twelve letters that stand for the training rows and the preprocessing of a data module."""
     given: Any = data
     pipeline = given.pipeline
-    state, arrays = given.preprocessing().state()
+    with tempfile.TemporaryDirectory() as folder:
+        state, arrays = given.preprocessing().state(Box(Path(folder)))
     found = hashlib.sha256(json.dumps(state, sort_keys=True, default=str).encode())
     for name in sorted(arrays):
         found.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
