@@ -129,6 +129,17 @@ def test_scores_by_hand() -> None:
     assert found.micro_chance == pytest.approx(2 * 1 / 5)
 
 
+def test_what_is_unknown_enters_nothing() -> None:
+    truth, said = np.array([[1], [0], [1], [0]]), np.array([[1], [1], [0], [0]])
+    known = np.array([[1], [1], [0], [1]])
+    found = score_findings(said, truth, known=known, names=("a",), fewest=1, resamples=0)
+    part = score_findings(said[[0, 1, 3]], truth[[0, 1, 3]], names=("a",), fewest=1, resamples=0)
+    assert (found.findings[0].n, found.findings[0].positives) == (3, 1)
+    assert found.macro.value == part.macro.value
+    assert found.macro_chance == pytest.approx(part.macro_chance)
+    assert found.micro_chance == pytest.approx(part.micro_chance)
+
+
 def test_chance_is_the_mean_over_orders() -> None:
     generator = np.random.default_rng(0)
     said, truth = (generator.random((200, 2)) < p for p in ([0.2, 0.6], [0.4, 0.3]))
@@ -153,11 +164,11 @@ def test_rare_findings_are_named_and_enter_no_average() -> None:
 
 
 def test_what_cannot_be_scored_is_said() -> None:
-    with pytest.raises(DataError, match=r"truth findings must be \(N, 13\) .* got shape \(2, 12\)"):
+    with pytest.raises(DataError, match=r"true findings must be \(N, 13\) .* got shape \(2, 12\)"):
         score_findings(np.zeros((2, 13)), np.zeros((2, 12)))
     with pytest.raises(DataError, match=r"must be True or False, got \[-1"):
         score_findings(np.full((2, 13), -1), np.zeros((2, 13)))
-    with pytest.raises(DataError, match="2 predicted and 3 true rows"):
+    with pytest.raises(DataError, match="2 predicted, 3 true and 3 known rows"):
         score_findings(np.zeros((2, 13)), np.zeros((3, 13)))
     with pytest.raises(DataError, match="1 units were given for 2 rows"):
         score_findings(np.zeros((2, 13)), np.zeros((2, 13)), units=["a"])

@@ -24,7 +24,7 @@ class FindingScore:
 
     Attributes:
         finding: its name.
-        n: rows.
+        n: rows of which it is known.
         positives: rows that have it in truth.
         predicted: rows that are said to have it.
         precision, recall, f1: in [0, 1], with intervals; NaN where nothing is predicted, or nothing is there.
@@ -84,6 +84,7 @@ def score_findings(
     predicted: npt.ArrayLike,
     truth: npt.ArrayLike,
     *,
+    known: npt.ArrayLike | None = None,
     names: Sequence[str] = FINDINGS,
     units: Sequence[str] | None = None,
     fewest: int = FEWEST,
@@ -95,6 +96,7 @@ def score_findings(
     Args:
         predicted: (N, K) whether each row is said to have each finding, see ``positive``.
         truth: (N, K) whether it has it.
+        known: (N, K) whether that is known; other cells enter nothing. None: all are.
         names: K findings.
         units: (N,) patient of each row, which intervals draw; None: each row is its own.
         fewest: positive rows that a finding needs to enter the averages.
@@ -104,20 +106,23 @@ def score_findings(
     Raises:
         DataError: shapes differ, are not (N, K), hold something else than True and False, or there are no rows.
     """
-    said, there = _checked(predicted, truth, len(names))
+    seen = np.ones(np.shape(truth), dtype=bool) if known is None else known
+    said, there, told = _checked({"predicted": predicted, "true": truth, "known": seen}, len(names))
+    said, there = said & told, there & told
     rows = [f"row:{k}" for k in range(len(said))] if units is None else list(units)
     if len(rows) != len(said):
         raise DataError(f"{len(rows)} units were given for {len(said)} rows; give one for each")
     resampler = Resampler(rows, resamples=resamples, seed=seed)
     hits, claims, trues = (resampler.sums(x.astype(np.float64), rows) for x in (said & there, said, there))
     each = tuple(
-        _one(name, len(said), hits[:, k], claims[:, k], trues[:, k], resampler) for k, name in enumerate(names)
+        _one(name, int(told[:, k].sum()), hits[:, k], claims[:, k], trues[:, k], resampler)
+        for k, name in enumerate(names)
     )
     scored = [k for k, s in enumerate(each) if s.positives >= max(fewest, 1)]
     f1 = _ratio(2 * hits[:, scored], claims[:, scored] + trues[:, scored])
     macro = f1.mean(1) if scored else np.full(len(f1), math.nan)
     micro = _ratio(2 * hits[:, scored].sum(1), (claims + trues)[:, scored].sum(1))
-    luck = claims[0, scored] * trues[0, scored] / len(said)
+    luck = claims[0, scored] * trues[0, scored] / told.sum(0)[scored]
     total = float((claims + trues)[0, scored].sum())
     support = int(trues[0, scored].sum())
     return FindingScores(
@@ -158,10 +163,10 @@ def _ratio(over: Floats, under: Floats) -> Floats:
     return found
 
 
-def _checked(predicted: npt.ArrayLike, truth: npt.ArrayLike, width: int) -> tuple[Bools, Bools]:
+def _checked(given: dict[str, npt.ArrayLike], width: int) -> tuple[Bools, Bools, Bools]:
     found = []
-    for name, given in (("predicted", predicted), ("truth", truth)):
-        values = np.asarray(given)
+    for name, table in given.items():
+        values = np.asarray(table)
         if values.ndim != 2 or values.shape[1] != width or not len(values):
             raise DataError(f"{name} findings must be (N, {width}) with N of 1 or more, got shape {values.shape}")
         if not np.isin(values, (0, 1)).all():
@@ -170,6 +175,7 @@ def _checked(predicted: npt.ArrayLike, truth: npt.ArrayLike, width: int) -> tupl
                 "become that by zoo.evaluation.generated.findings.scores.positive"
             )
         found.append(values.astype(bool))
-    if len(found[0]) != len(found[1]):
-        raise DataError(f"{len(found[0])} predicted and {len(found[1])} true rows of findings; give the same rows")
-    return found[0], found[1]
+    said, there, told = found
+    if not len(said) == len(there) == len(told):
+        raise DataError(f"{len(said)} predicted, {len(there)} true and {len(told)} known rows; give the same rows")
+    return said, there, told
