@@ -11,6 +11,9 @@ from zoo.errors import SpecError
 from zoo.evaluation.generated.features.base import Matrix
 from zoo.evaluation.generated.frechet import checked_pair
 
+CHUNK = 1024
+"""Rows whose kernel with all others is held at once."""
+
 
 @dataclass(frozen=True)
 class KernelDistance:
@@ -47,7 +50,7 @@ def kid(real: npt.ArrayLike, made: npt.ArrayLike) -> float:
     -3.5
     """
     a, b = checked_pair(real, made)
-    return _within(a) + _within(b) - 2 * float(_kernel(a, b).mean())
+    return _within(a) + _within(b) - 2 * _sum(a, b) / (len(a) * len(b))
 
 
 def kid_subsets(
@@ -74,12 +77,13 @@ def kid_subsets(
     return KernelDistance(float(np.mean(found)), float(np.std(found, ddof=1)), subsets, n)
 
 
-def _kernel(a: Matrix, b: Matrix) -> Matrix:
-    values: Matrix = (a @ b.T / a.shape[1] + 1) ** 3
-    return values
+def _sum(a: Matrix, b: Matrix) -> float:
+    """Sum of the kernel over all pairs of rows, in chunks."""
+    parts = (a[start : start + CHUNK] for start in range(0, len(a), CHUNK))
+    return float(sum(((part @ b.T / a.shape[1] + 1) ** 3).sum() for part in parts))
 
 
 def _within(rows: Matrix) -> float:
     """Mean of the kernel over pairs of different rows."""
-    values, n = _kernel(rows, rows), len(rows)
-    return float((values.sum() - np.trace(values)) / (n * (n - 1)))
+    n, own = len(rows), ((rows**2).mean(1) + 1) ** 3
+    return float((_sum(rows, rows) - own.sum()) / (n * (n - 1)))

@@ -9,22 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.errors import DataError, SpecError
-from zoo.evaluation.generated.text import bleu, bleu_counts, words
+from zoo.evaluation.generated.text import ORDERS, bleu, words
 
 
-def constant_text(
-    train: Sequence[str], *, order: int = 4, candidates: int = 200, sample: int = 500, seed: int = 0
-) -> str:
-    """The training text that has the highest BLEU against all training texts.
+def constant_text(train: Sequence[str], *, order: int = 4) -> str:
+    """The training text that has the highest BLEU against all training texts; of equal ones the first.
 
-    Candidates are the most frequent texts, filled up by random ones.
+    Every training text is tried. What a constant text has right of a run of words is counted once for all texts: the
+    k-th time that it has a run is right for as many texts as have the run k times at least.
 
     Args:
         train: training texts.
         order: of the BLEU, 1 to 4.
-        candidates: texts that are tried.
-        sample: training texts that they are scored against.
-        seed: of the choice of both.
 
     Raises:
         SpecError: no training text has a word, or an order outside 1 to 4.
@@ -32,16 +28,29 @@ def constant_text(
     >>> constant_text(["no effusion today", "no effusion today", "heart is large"], order=1)
     'no effusion today'
     """
-    texts = [t for t in train if words(t)]
-    if not texts or order not in (1, 2, 3, 4):
-        raise SpecError(f"a constant text needs training texts and an order of 1 to 4, got {len(texts)} and {order}")
-    generator = np.random.default_rng(seed)
-    scored = [words(texts[k]) for k in generator.permutation(len(texts))[:sample]]
-    often = [t for t, n in Counter(texts).most_common() if n > 1][: candidates // 2]
-    others = [t for t in dict.fromkeys(texts[k] for k in generator.permutation(len(texts))) if t not in set(often)]
-    tried: list[str] = [*often, *others][:candidates]
-    values: list[float] = [float(bleu(np.sum([bleu_counts(words(t), s) for s in scored], 0), order)) for t in tried]
-    return tried[values.index(max(values))]
+    texts = {t: words(t) for t in train}
+    if not any(texts.values()) or order not in ORDERS:
+        raise SpecError(
+            f"a constant text needs training texts with words and an order of 1 to 4, got {len(train)} and {order}"
+        )
+    length = float(np.mean([len(texts[t]) for t in train]))
+    often: Counter[tuple[tuple[str, ...], int]] = Counter()
+    for text, times in Counter(train).items():
+        for run, count in _runs(texts[text]).items():
+            often.update({(run, k + 1): times for k in range(count)})
+    tried = [t for t in texts if texts[t]]
+    counts = np.zeros((len(tried), 10))
+    for row, text in enumerate(tried):
+        for run, count in _runs(texts[text]).items():
+            counts[row, len(run) - 1] += sum(often[run, k + 1] for k in range(count)) / len(train)
+            counts[row, len(run) + 3] += count
+        counts[row, 8:] = len(texts[text]), length
+    return tried[int(bleu(counts, order).argmax())]
+
+
+def _runs(text: Sequence[str]) -> Counter[tuple[str, ...]]:
+    """How often a text has each run of 1 to 4 words."""
+    return Counter(run for n in ORDERS for run in zip(*(text[k:] for k in range(n)), strict=False))
 
 
 def random_texts(train: Sequence[str], n: int, *, seed: int = 0) -> list[str]:

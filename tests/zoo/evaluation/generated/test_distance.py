@@ -68,6 +68,9 @@ def test_kid_is_that_of_torchmetrics() -> None:
 
     a, b = np.random.default_rng(2).normal(size=(2, 50, 8))
     assert kid(a, b) == pytest.approx(float(poly_mmd(torch.tensor(a), torch.tensor(b))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zoo.evaluation.generated.kid.CHUNK", 7)
+        assert kid(a, b) == pytest.approx(float(poly_mmd(torch.tensor(a), torch.tensor(b))))
     one = kid_subsets(a, b, subsets=3, size=99)
     assert (one.size, one.subsets) == (50, 3)
     assert one.value == pytest.approx(kid(a, b))
