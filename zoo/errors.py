@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 
@@ -58,6 +58,28 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError
     near = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
     hint = f"; did you mean '{lowered[near[0]]}'?" if near else ";"
     return UnknownNameError(f"unknown {what} '{name}'{hint} known: {', '.join(names) or 'none'}")
+
+
+def check_choice(owner: object, option: str, value: object, allowed: Collection[object]) -> None:
+    """Refuse a value of an option that is none of those allowed.
+
+    Args:
+        owner: what has the option, or its name.
+        option: name of the option.
+        value: that was given.
+        allowed: values that would have been right.
+
+    Raises:
+        SpecError: it is none of them.
+
+    >>> check_choice("EyePACS", "grades", "four", ("five", "three"))
+    Traceback (most recent call last):
+    zoo.errors.SpecError: EyePACS: grades must be 'five' or 'three', got 'four'
+    """
+    if value not in allowed:
+        *most, last = map(repr, allowed)
+        name = owner if isinstance(owner, str) else type(owner).__name__
+        raise SpecError(f"{name}: {option} must be {', '.join(most)}{' or ' * bool(most)}{last}, got {value!r}")
 
 
 def zoo_cause(error: BaseException | None) -> ZooError | None:

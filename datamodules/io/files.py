@@ -61,10 +61,16 @@ def long_fields() -> Iterator[None]:
         csv.field_size_limit(limit)
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a comma-separated table of strings, "" where a cell is empty, that has at least ``columns``.
+def read_csv(path: Path, columns: Sequence[str], *, separator: str = ",", stripped: bool = False) -> pd.DataFrame:
+    """Read a table of strings, "" where a cell is empty, that has at least ``columns``.
 
-    Lines without any content, be they of commas, do not count as rows.
+    Nothing is taken for a missing value. Lines without any content, be they of commas, do not count as rows.
+
+    Args:
+        path: the file, UTF-8, whose first line names the columns.
+        columns: that must be there, each once.
+        separator: of the cells; behind a tab, quotes are letters.
+        stripped: whether blanks around cells are taken off, as they always are around names of columns.
 
     Raises:
         DataError: the file is missing, is not a table in UTF-8, has no rows or ragged ones, or lacks a column (the
@@ -73,10 +79,17 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     require_file(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle, long_fields():
-            lines = [line for line in csv.reader(handle, strict=True) if any(line)]
+            reader = csv.reader(
+                handle,
+                strict=True,
+                delimiter=separator,
+                quoting=csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL,
+            )
+            lines = [line for line in reader if any(line)]
     except (csv.Error, UnicodeDecodeError, OSError) as error:
+        sort = "tab" if separator == "\t" else "comma" if separator == "," else repr(separator)
         raise DataError(
-            f"the table cannot be read ({type(error).__name__}: {error}); expected comma-separated UTF-8 text with "
+            f"the table cannot be read ({type(error).__name__}: {error}); expected {sort}-separated UTF-8 text with "
             f"the columns {list(columns)}",
             file=path,
         ) from error
@@ -96,7 +109,8 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
                 file=path,
                 row=row,
             )
-    return pd.DataFrame(lines[1:], columns=header, dtype=str)
+    cells = [[cell.strip() for cell in line] for line in lines[1:]] if stripped else lines[1:]
+    return pd.DataFrame(cells, columns=header, dtype=str)
 
 
 def read_npz(path: Path, key: str) -> npt.NDArray[Any]:

@@ -33,7 +33,7 @@ class FixedTable(TypedTable):
     def __init__(
         self, table: NewTable, unknown: Unknown, types: Mapping[str, ColumnType], policy: Exceptions
     ) -> None:
-        self.table, self.reading = cast(ArrowTable, table), TableReading(exceptions=policy)
+        super().__init__(cast(ArrowTable, table), TableReading(exceptions=policy))
         self.said: list[str] = []
         self._told, self._rule, self._names = types, unknown, set(table.names)
         self._words: dict[tuple[str, ...], frozenset[str]] = {}

@@ -8,7 +8,7 @@ from collections import Counter
 import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
-from datamodules.io.strings import read_strings
+from datamodules.io.files import read_csv
 from datamodules.modalities.genomics import encode_dna
 from zoo.contract import Sample
 from zoo.errors import DataError
@@ -51,11 +51,11 @@ class UCISplice(Source):
 
     def _index(self) -> pd.DataFrame:
         path = self.path / self.file
-        table = read_strings(path, ("label", "instance_name", "sequence"), self.name)
+        table = read_csv(path, ("label", "instance_name", "sequence"), stripped=True)
         lines = []
         seen: Counter[str] = Counter()
         for number, (label, name, sequence) in enumerate(
-            zip(table["label"], table["instance_name"], table["sequence"], strict=True), start=2
+            zip(table["label"], table["instance_name"], table["sequence"], strict=True)
         ):
             if label not in CLASSES:
                 raise DataError(f"UCISplice: the label {label!r} is none of {CLASSES}", file=path, row=number)
@@ -67,7 +67,7 @@ class UCISplice(Source):
             unique = name + (f"-{seen[name]}" if seen[name] > 1 else "")
             group = hashlib.blake2b(sequence.encode(), digest_size=8).hexdigest()
             lines.append((unique, "", group, label, "", sequence, number))
-        return pd.DataFrame(lines, columns=["id", "subject", "group", "stratum", "split", "sequence", "line"])
+        return pd.DataFrame(lines, columns=["id", "subject", "group", "stratum", "split", "sequence", "row"])
 
     def read(self, row: int) -> Sample:
         """Read the DNA string and its class."""
@@ -75,7 +75,7 @@ class UCISplice(Source):
         try:
             encode_dna(entry["sequence"])
         except DataError as error:
-            raise DataError(str(error), file=self.path / self.file, row=entry["line"]) from error
+            raise DataError(str(error), file=self.path / self.file, row=entry["row"]) from error
         return Sample(
             id=entry["id"],
             inputs={"genomics": str(entry["sequence"])},

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
-from datamodules.io.strings import read_strings
+from datamodules.io.files import read_csv
 from datamodules.modalities.protein import encode_protein
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
@@ -126,12 +126,12 @@ class CB513(Source):
         path = self.path / self.file
         column = "dssp8" if self.states == 8 else "dssp3"
         masks = ["cb513_mask", "disorder"] if self.per_residue else ["cb513_mask"]
-        table = read_strings(path, ("input", column, *masks), self.name)
+        table = read_csv(path, ("input", column, *masks), stripped=True)
         lines = []
         seen: Counter[str] = Counter()
         self.unlabelled = 0
         for number, (sequence, states, *flags) in enumerate(
-            zip(table["input"], table[column], *(table[m] for m in masks), strict=True), start=2
+            zip(table["input"], table[column], *(table[m] for m in masks), strict=True)
         ):
             label = self._label(path, number, sequence, states, flags)
             self.unlabelled += not label
@@ -141,7 +141,7 @@ class CB513(Source):
             values: list[Any] = [label if isinstance(label, str) else None]
             values += [label.get(name) if isinstance(label, dict) else None for name in STATES.values()]
             lines.append((unique, "", key, "", "", sequence, *values, number))
-        names = ["id", "subject", "group", "stratum", "split", "sequence", "states", *STATES.values(), "line"]
+        names = ["id", "subject", "group", "stratum", "split", "sequence", "states", *STATES.values(), "row"]
         return pd.DataFrame(lines, columns=names)
 
     def _label(self, path: Path, number: int, sequence: str, states: str, flags: list[str]) -> dict[str, float] | str:
@@ -179,7 +179,7 @@ class CB513(Source):
             known = {n: float(v) for n, v in zip(STATES.values(), values, strict=True) if not pd.isna(v)}
             label: Any = states or None if self.per_residue else known
             targets.append({task: label} if label else {})
-        return table["id"].tolist(), table["sequence"].tolist(), table["line"].tolist(), targets
+        return table["id"].tolist(), table["sequence"].tolist(), table["row"].tolist(), targets
 
     def read(self, row: int) -> Sample:
         """Read the protein string and its three fractions, or its string of states ("-" where masked)."""

@@ -12,10 +12,10 @@ import pandas as pd
 
 from datamodules.core.source import SOURCES, Overview, Source, SourceCard
 from datamodules.core.splits import connect
-from datamodules.io.strings import read_strings
+from datamodules.io.files import read_csv
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 CENSORED = 5.0
@@ -81,8 +81,7 @@ class DavisDTI(Source):
         task_name: str = "affinity",
     ) -> None:
         super().__init__(folder=folder)
-        if group not in ("gene", "drug", ""):
-            raise SpecError(f"DavisDTI: group is {group!r}; allowed: 'gene', 'drug' and ''")
+        check_choice(self, "group", group, ("gene", "drug", ""))
         if published and group:
             raise SpecError(f"DavisDTI: the published parts share drugs and proteins; set group to '', got {group!r}")
         if val_fold not in FOLDS:
@@ -99,8 +98,8 @@ class DavisDTI(Source):
         Raises:
             DataError: an empty field, or a name that occurs twice.
         """
-        table = read_strings(self.path / file, (name, value), self.name)
-        for row, (key, held) in enumerate(zip(table[name], table[value], strict=True), start=2):
+        table = read_csv(self.path / file, (name, value), stripped=True)
+        for row, (key, held) in enumerate(zip(table[name], table[value], strict=True)):
             if RULE(key) or RULE(held):
                 raise DataError(f"DavisDTI: {name} or {value} is empty; fill it in", file=self.path / file, row=row)
         twice = table[name][table[name].duplicated()]
@@ -120,7 +119,7 @@ class DavisDTI(Source):
                 raise DataError(
                     f"DavisDTI: the {column} '{pairs[column].iat[row]}' is not in {column}s.csv; add or remove it",
                     file=path,
-                    row=row + 2,
+                    row=row,
                 )
         split = pd.Series("", index=pairs.index)
         if self.published:
@@ -203,5 +202,5 @@ def read_pairs(path: Path) -> pd.DataFrame:
     ):
         if wrong.any():
             row = int(np.argmax(wrong))
-            raise DataError(f"DavisDTI: {what}, got {table.iloc[row].tolist()}", file=path, row=row + 2)
+            raise DataError(f"DavisDTI: {what}, got {table.iloc[row].tolist()}", file=path, row=row)
     return table.assign(pKd=values, fold=folds.astype(int))

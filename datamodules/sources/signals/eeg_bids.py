@@ -11,8 +11,8 @@ import pandas as pd
 
 from datamodules.core.settings import Settings
 from datamodules.core.source import SOURCES
+from datamodules.io.files import read_csv
 from datamodules.io.formats.bids import SUFFIXES, entities, list_recordings, open_bids
-from datamodules.io.strings import read_strings
 from datamodules.io.unknown import RULE, Unknown
 from datamodules.sources.signals.eeg_folder import EEGFolder, Recording
 from datamodules.sources.signals.epochs import Opened
@@ -126,7 +126,7 @@ class EEGBIDS(EEGFolder):
         path = self.path / "participants.tsv"
         if not wanted:
             return {}
-        table = read_strings(path, ("participant_id",), self.name, separator="\t")
+        table = read_csv(path, ("participant_id",), stripped=True, separator="\t")
         for column in wanted:
             if column not in table.columns:
                 raise DataError(str(unknown_name("column of participants.tsv", column, table.columns)), file=path)

@@ -8,7 +8,7 @@ from collections import Counter
 import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
-from datamodules.io.strings import read_strings
+from datamodules.io.files import read_csv
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
 from zoo.errors import DataError, SpecError
@@ -84,10 +84,10 @@ class MedicalAbstracts(Source):
         seen: Counter[str] = Counter()
         for file in files:
             path = self.path / file
-            table = read_strings(path, ("condition_label", "medical_abstract"), self.name)
+            table = read_csv(path, ("condition_label", "medical_abstract"), stripped=True)
             split = "test" if file == self.test_file and len(files) == 2 else ""
             for number, (code, text) in enumerate(
-                zip(table["condition_label"], table["medical_abstract"], strict=True), start=2
+                zip(table["condition_label"], table["medical_abstract"], strict=True)
             ):
                 if code not in names:
                     raise DataError(
@@ -106,7 +106,7 @@ class MedicalAbstracts(Source):
     def _labels(self) -> dict[str, str]:
         """Read condition number -> name."""
         path = self.path / self.labels_file
-        table = read_strings(path, ("condition_label", "condition_name"), self.name)
+        table = read_csv(path, ("condition_label", "condition_name"), stripped=True)
         names = {c: n.lower() for c, n in zip(table["condition_label"], table["condition_name"], strict=True)}
         if set(names.values()) != set(CLASSES):
             raise DataError(

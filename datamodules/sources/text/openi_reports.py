@@ -12,11 +12,10 @@ from typing import Literal
 import pandas as pd
 
 from datamodules.core.source import SOURCES, Source, SourceCard
-from datamodules.io.files import merge_groups
-from datamodules.io.strings import read_strings
+from datamodules.io.files import merge_groups, read_csv
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 SECTIONS = ("indication", "comparison", "findings", "impression")
@@ -115,8 +114,7 @@ class OpenIReports(Source):
         unknown = [s for s in sections if s not in SECTIONS]
         if unknown or not sections:
             raise SpecError(f"OpenIReports: sections must be some of {SECTIONS}, got {list(sections)}")
-        if task not in ("findings", "normal"):
-            raise SpecError(f"OpenIReports: task must be 'findings' or 'normal', got {task!r}")
+        check_choice(self, "task", task, ("findings", "normal"))
         if num_findings < 1:
             raise SpecError(f"OpenIReports: num_findings must be at least 1, got {num_findings}")
         self.file = file
@@ -131,7 +129,7 @@ class OpenIReports(Source):
 
     def _index(self) -> pd.DataFrame:
         path = self.path / self.file
-        table = read_strings(path, ("uid", "Problems", *self.sections), self.name)
+        table = read_csv(path, ("uid", "Problems", *self.sections), stripped=True)
         labels = [tuple(label_name(p) for p in cell.split(";") if label_name(p)) for cell in table["Problems"]]
         if self.task == "findings":
             classes = frequent_findings(labels, self.num_findings, self.include_normal, file=path)
@@ -139,10 +137,10 @@ class OpenIReports(Source):
         lines = []
         self.skipped = {f"no text in {' and '.join(self.sections)}": 0}
         self.unlabelled = 0
-        for number, (uid, found) in enumerate(zip(table["uid"], labels, strict=True), start=2):
+        for number, (uid, found) in enumerate(zip(table["uid"], labels, strict=True)):
             if RULE(uid):
                 raise DataError("OpenIReports: the uid is empty; fetch the file again", file=path, row=number)
-            text = " ".join(t for t in (table[s].iloc[number - 2] for s in self.sections) if t)
+            text = " ".join(t for t in (table[s].iloc[number] for s in self.sections) if t)
             if not text:
                 self.skipped[next(iter(self.skipped))] += 1
                 continue

@@ -181,3 +181,14 @@ def test_lines_of_commas_are_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("file,grade ,,\n\na,1,,\n,,,\nb,2,,\n")
     assert read_csv(path, ("file", "grade"))["file"].tolist() == ["a", "b"]
+
+
+def test_blanks_and_tabs(tmp_path: Path) -> None:
+    """Blanks around cells go where asked, nothing means missing, and behind tabs quotes are letters."""
+    path = tmp_path / "a.tsv"
+    path.write_text(' x \ty\n NA \t"2\n\t\n', encoding="utf-8")
+    assert read_csv(path, ("x", "y"), separator="\t").to_numpy().tolist() == [[" NA ", '"2']]
+    assert read_csv(path, ("x", "y"), separator="\t", stripped=True).to_numpy().tolist() == [["NA", '"2']]
+    path.write_bytes(b"x\ty\n\xff\xfe\t1\n")
+    with pytest.raises(DataError, match="expected tab-separated UTF-8 text"):
+        read_csv(path, ("x",), separator="\t")

@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from datamodules.core.choice import default_processor
-from datamodules.io.strings import read_strings
 from datamodules.modalities.text import SPECIAL_TOKENS, TextProcessor, train_wordpiece
 from zoo.errors import DataError, SpecError
 from zoo.raw import RawModality
@@ -168,25 +167,3 @@ def test_errors() -> None:
         TextProcessor().fit(RAW, [])
     with pytest.raises(SpecError, match="not fitted"):
         TextProcessor()("heart")
-
-
-def test_read_strings(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    with pytest.raises(DataError, match=r"'a.csv' is missing"):
-        read_strings(path, ("x",), "S")
-    path.write_text("x,y\n NA ,2\n", encoding="utf-8")
-    assert read_strings(path, ("x", "y"), "S")["x"].tolist() == ["NA"]
-    with pytest.raises(DataError, match=r"lacks the columns \['z'\]"):
-        read_strings(path, ("z",), "S")
-    for broken in (b'x,y\n"1,2\n', b'x,y\n"1"2,3\n', b"x,y\n\xff\xfe,1\n"):
-        path.write_bytes(broken)
-        with pytest.raises(DataError, match="not a readable csv"):
-            read_strings(path, ("x", "y"), "S")
-    path.write_text("", encoding="utf-8")
-    with pytest.raises(DataError, match=r"lacks the columns \['x'\]; its first line has \[\]"):
-        read_strings(path, ("x",), "S")
-    for line, fields in (("1", 1), ("1,2,3", 3)):
-        path.write_text(f'x,y\n"1\n2",2\n\n{line}\n', encoding="utf-8")
-        with pytest.raises(DataError, match=f"a row has {fields} fields, but the header has 2") as caught:
-            read_strings(path, ("x", "y"), "S")
-        assert caught.value.row == 3

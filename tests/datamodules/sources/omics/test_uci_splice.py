@@ -36,7 +36,7 @@ def test_rows_groups_and_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("XX, a, ACGT", r"'XX' is none of \('EI', 'IE', 'N'\)"), ("EI, a, ", "empty"), ("EI, a", "a row has 2 fields")],
+    [("XX, a, ACGT", r"'XX' is none of \('EI', 'IE', 'N'\)"), ("EI, a, ", "empty"), ("EI, a", "the row has 2 cells")],
 )
 def test_broken_lines(tmp_path: Path, line: str, message: str) -> None:
     write(tmp_path / "uci_splice", n=3)
@@ -44,7 +44,7 @@ def test_broken_lines(tmp_path: Path, line: str, message: str) -> None:
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(DataError, match=message) as caught:
         opened(tmp_path)
-    assert caught.value.row == 5
+    assert caught.value.row == 3
 
 
 def test_bad_letter_header_and_folder(tmp_path: Path) -> None:
@@ -53,10 +53,10 @@ def test_bad_letter_header_and_folder(tmp_path: Path) -> None:
     path = tmp_path / "uci_splice" / "splice.csv"
     path.parent.mkdir()
     path.write_text("label,instance_name,sequence\nN,a,ACGU\n")
-    with pytest.raises(DataError, match=r"\['U'\].*row: 2"):
+    with pytest.raises(DataError, match=r"\['U'\].*row: 0"):
         opened(tmp_path).read(0)
-    path.write_text("EI,a,ACGT\n")
-    with pytest.raises(DataError, match="lacks the columns"):
+    path.write_text("EI,a,ACGT\n" * 2)
+    with pytest.raises(DataError, match="unknown column 'label'"):
         opened(tmp_path)
 
 

@@ -37,7 +37,7 @@ def test_rows_groups_and_targets(tmp_path: Path) -> None:
     found = 0
     for row in range(12):
         sample = source.read(row)
-        line = lines[int(source.index["line"].iloc[row]) - 2]
+        line = lines[int(source.index["row"].iloc[row])]
         assert sample.inputs["protein"] == line[0]
         counted = [s for s, m in zip(line[1], line[4].split(), strict=True) if m == "1.0"]
         if not counted:
@@ -56,7 +56,7 @@ def test_rows_groups_and_targets(tmp_path: Path) -> None:
     [
         ("MKV,HH,CC,1.0,1.0", "each of the 3 residues of a chain; got 2 letters"),
         ("MKV,HHQ,CCC,1.0,1.0", r"\['Q'\]"),
-        (",,,,", "each of the 0"),
+        (",,,,1.0", "each of the 0"),
         ("MKV,HHH,CCC,1.0,1.0 x 1.0", "not a number"),
     ],
 )
@@ -66,14 +66,14 @@ def test_broken_lines(tmp_path: Path, line: str, message: str) -> None:
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(DataError, match=message) as caught:
         opened(tmp_path)
-    assert caught.value.row == 4
+    assert caught.value.row == 2
 
 
 def test_bad_residue(tmp_path: Path) -> None:
     path = tmp_path / "cb513" / "CB513.csv"
     path.parent.mkdir()
     path.write_text("input,dssp3,dssp8,disorder,cb513_mask\nM-V,HHH,HHH,1 1 1,1.0 1.0 1.0\n")
-    with pytest.raises(DataError, match=r"\['-'\].*row: 2"):
+    with pytest.raises(DataError, match=r"\['-'\].*row: 0"):
         opened(tmp_path).read(0)
 
 
@@ -101,7 +101,7 @@ def test_a_state_for_every_residue(tmp_path: Path, states: Literal[3, 8]) -> Non
     lines = [s.split(",") for s in (tmp_path / "cb513" / "CB513.csv").read_text().splitlines()[1:]]
     labelled = 0
     for row in range(12):
-        sample, line = source.read(row), lines[int(source.index["line"].iloc[row]) - 2]
+        sample, line = source.read(row), lines[int(source.index["row"].iloc[row])]
         wanted = [
             s if m == "1.0" else "-" for s, m in zip(line[1 if states == 3 else 2], line[4].split(), strict=True)
         ]

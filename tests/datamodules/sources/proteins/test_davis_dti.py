@@ -65,7 +65,7 @@ def test_published_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"group": "kinase"}, "allowed: 'gene', 'drug'"),
+        ({"group": "kinase"}, "must be 'gene', 'drug' or ''"),
         ({"published": True}, "set group to ''"),
         ({"val_fold": 5}, r"one of \(0, 1, 2, 3, 4\)"),
     ],
@@ -93,7 +93,7 @@ def test_broken_lines(tmp_path: Path, line: str, message: str) -> None:
         file.write(text + line + "\n")
     with pytest.raises(DataError, match=message) as caught:
         opened(tmp_path)
-    assert caught.value.row == 18
+    assert caught.value.row == 16
 
 
 def test_a_broken_table(tmp_path: Path) -> None:

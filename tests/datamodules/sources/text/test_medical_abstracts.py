@@ -47,11 +47,15 @@ def test_bad_input(tmp_path: Path) -> None:
     write(folder, n=3)
     path = folder / "medical_tc_test.csv"
     good = path.read_text()
-    for line, message in (('6,"text"', "'6' is none of"), ('1,""', "abstract is empty"), ("1", "a row has 1 fields")):
+    for line, message in (
+        ('6,"text"', "'6' is none of"),
+        ('1,""', "abstract is empty"),
+        ("1", "row has 1 cells"),
+    ):
         path.write_text(good + line + "\n")
         with pytest.raises(DataError, match=message) as caught:
             opened(tmp_path)
-        assert (caught.value.file, caught.value.row) == (path, 5)
+        assert (caught.value.file, caught.value.row) == (path, 3)
     path.unlink()
     with pytest.raises(DataError, match=r"neither 'medical_tc_train.csv' nor 'medical_tc_test.csv'"):
         opened(tmp_path)

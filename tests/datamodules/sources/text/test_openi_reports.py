@@ -86,13 +86,13 @@ def test_bad_input(tmp_path: Path) -> None:
     path = tmp_path / "openi_reports" / "indiana_reports.csv"
     good = path.read_text()
     path.write_text(good + ",a,Cough,x,,,text,\n")
-    with pytest.raises(DataError, match=r"uid is empty.*row: 14"):
+    with pytest.raises(DataError, match=r"uid is empty.*row: 12"):
         opened(tmp_path)
     path.write_text(good + "1,a,Opacity,x,,,text,\n")
     with pytest.raises(DataError, match="'1' occurs twice"):
         opened(tmp_path)
     path.write_text("uid,findings\n1,text\n")
-    with pytest.raises(DataError, match="lacks the columns"):
+    with pytest.raises(DataError, match="unknown column 'Problems'"):
         opened(tmp_path)
 
 
