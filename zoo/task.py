@@ -152,8 +152,11 @@ class TargetKind:
     @classmethod
     def join(cls, first: RawTask, other: RawTask) -> None:
         """Raise SpecError where two sources of one task cannot share it. Here: one target in two units."""
-        if other.unit != first.unit and set(other.classes) & set(first.classes):
-            refuse_units(first, other)
+        shared = set(other.classes) & set(first.classes) or not first.classes
+        if other.unit != first.unit and shared:
+            raise SpecError(
+                f"task '{first.name}' is in '{other.unit}' in one source and in '{first.unit}' in another"
+            )
 
     @classmethod
     def check(cls, spec: TaskSpec) -> None:
@@ -246,11 +249,6 @@ class TargetKind:
         import torch
 
         return torch.float32 if cls.float_targets else torch.long
-
-
-def refuse_units(first: RawTask, other: RawTask) -> None:
-    """Raise the SpecError of one task in two units."""
-    raise SpecError(f"task '{first.name}' is in '{other.unit}' in one source and in '{first.unit}' in another")
 
 
 TASKS: Registry[TargetKind] = Registry("task kind", "tasks")

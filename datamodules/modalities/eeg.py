@@ -18,7 +18,7 @@ from datamodules.io.signal_file import signal_file
 from datamodules.io.table_values import finite
 from datamodules.modalities.drawing import draw_signal
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality
 from zoo.values import Cell, Shown
 
@@ -135,8 +135,7 @@ class SignalProcessor(Processor):
             ("reference", reference, ("none", "average")),
             ("scale", scale, ("none", "training")),
         ):
-            if value not in allowed:
-                raise SpecError(f"SignalProcessor: {name} is {value!r}; allowed: {allowed}")
+            check_choice(self, name, value, allowed)
         for name, number in (
             ("sampling_rate", sampling_rate),
             ("seconds", seconds),

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.core.processor import PROCESSORS
-from datamodules.modalities.sequence import SequenceKind, SequenceProcessor, normal_sequence, pad_codes
+from datamodules.modalities.sequence import SequenceKind, SequenceProcessor, codes_of, normal_sequence, pad_codes
 from zoo.contract import MODALITIES, NUCLEOTIDES, PAD
-from zoo.errors import DataError, SpecError
+from zoo.errors import SpecError
 from zoo.values import digest
 
 if TYPE_CHECKING:
@@ -40,19 +40,9 @@ def encode_dna(sequence: str) -> npt.NDArray[np.int64]:
     >>> encode_dna("ACGTN").tolist(), encode_dna("aRg").tolist()
     ([1, 2, 3, 4, 5], [1, 5, 3])
     """
-    if not isinstance(sequence, str) or not sequence:
-        raise DataError(f"a DNA sequence must be a non-empty string, got {sequence!r}; drop the row or fill it in")
-    raw = np.frombuffer(sequence.encode("ascii", errors="replace"), dtype=np.uint8)
-    codes: npt.NDArray[np.int64] = _TABLE[raw]
-    if not codes.all():
-        where = int(np.argmin(codes != 0))
-        bad = sorted({sequence[i] for i in np.flatnonzero(codes == 0)})
-        raise DataError(
-            f"a DNA sequence holds {bad}, the first at position {where}, which are not nucleotides; allowed are "
-            f"ACGT, the IUPAC ambiguity codes {AMBIGUITY} and their lower-case letters (U of RNA is read as T "
-            "with 'rna: true' of DNAProcessor)"
-        )
-    return codes
+    allowed = f"ACGT, the IUPAC ambiguity codes {AMBIGUITY} and their lower-case letters"
+    advice = "(U of RNA is read as T with 'rna: true' of DNAProcessor)"
+    return codes_of(sequence, _TABLE, "DNA sequence", "nucleotides", f"{allowed} {advice}")
 
 
 def reverse_complement(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

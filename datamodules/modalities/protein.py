@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.core.processor import PROCESSORS
-from datamodules.modalities.sequence import SequenceKind, SequenceProcessor
+from datamodules.modalities.sequence import SequenceKind, SequenceProcessor, codes_of
 from zoo.contract import AMINO_ACIDS, MODALITIES
-from zoo.errors import DataError
 
 NON_STANDARD = "UOBZJX"
 """Letters that all become X: selenocysteine, pyrrolysine, the ambiguity codes B, Z and J, and unknown."""
@@ -29,20 +28,8 @@ def encode_protein(sequence: str) -> npt.NDArray[np.int64]:
     >>> encode_protein("ACY").tolist(), encode_protein("UX").tolist()
     ([1, 2, 20], [21, 21])
     """
-    if not isinstance(sequence, str) or not sequence:
-        raise DataError(
-            f"a protein sequence must be a non-empty string, got {sequence!r}; drop the row or fill it in"
-        )
-    raw = np.frombuffer(sequence.encode("ascii", errors="replace"), dtype=np.uint8)
-    codes: npt.NDArray[np.int64] = _TABLE[raw]
-    if not codes.all():
-        where = int(np.argmin(codes != 0))
-        bad = sorted({sequence[i] for i in np.flatnonzero(codes == 0)})
-        raise DataError(
-            f"a protein sequence holds {bad}, the first at position {where}, which are not amino acids; allowed "
-            f"are the upper-case letters {AMINO_ACIDS[:-1]} and {NON_STANDARD} (gaps and '*' must be removed)"
-        )
-    return codes
+    allowed = f"the upper-case letters {AMINO_ACIDS[:-1]} and {NON_STANDARD} (gaps and '*' must be removed)"
+    return codes_of(sequence, _TABLE, "protein sequence", "amino acids", allowed)
 
 
 @MODALITIES.register_as("protein")

@@ -44,6 +44,33 @@ def pad_codes(codes: npt.NDArray[np.int64], length: int, truncate: bool, what: s
     return out
 
 
+def codes_of(
+    sequence: str, table: npt.NDArray[np.int64], what: str, letters: str, allowed: str
+) -> npt.NDArray[np.int64]:
+    """Map a sequence to its (L,) codes.
+
+    Args:
+        sequence: of letters.
+        table: (256,) code of each byte; 0 for one that is not allowed.
+        what: the sequence is, for errors.
+        letters: what it is made of, for errors.
+        allowed: letters in words, for errors.
+
+    Raises:
+        DataError: the sequence is empty, not a string, or holds other characters.
+    """
+    if not isinstance(sequence, str) or not sequence:
+        raise DataError(f"a {what} must be a non-empty string, got {sequence!r}; drop the row or fill it in")
+    codes: npt.NDArray[np.int64] = table[np.frombuffer(sequence.encode("ascii", errors="replace"), dtype=np.uint8)]
+    if not codes.all():
+        where = np.flatnonzero(codes == 0)
+        bad = sorted({sequence[i] for i in where})
+        raise DataError(
+            f"a {what} holds {bad}, the first at position {where[0]}, which are not {letters}; allowed are {allowed}"
+        )
+    return codes
+
+
 class SequenceKind(ModalityKind):
     """Sequences of letters as codes of shape (L,), 0 at the end; raw: str of upper-case letters.
 

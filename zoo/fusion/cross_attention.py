@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from zoo.contract import Tokens
 from zoo.errors import SpecError
 from zoo.fusion.base import FUSIONS, Fusion, Streams
-from zoo.fusion.early import Block, TokenPacker, check_heads, length_groups, padding, restore
+from zoo.fusion.early import Block, TokenPacker, check_heads
 from zoo.fusion.late import TOKEN_SCALE, ModalityVectors, with_auxiliary
 
 
@@ -57,17 +57,14 @@ class CrossAttentionFusion(Fusion):
 
     def forward(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> Streams:
         """Map packed Tokens and masks (B,) to the fused stream (B, D), and the modalities' if auxiliary."""
-        packed, lengths, mask = self.packer(tokens, present)
-        fused = []
-        order = []
-        for rows, width in length_groups(lengths):
-            memory, hidden = packed.index_select(0, rows)[:, :width], padding(lengths[rows], width)
-            hidden = torch.cat([hidden.new_zeros((len(rows), len(self.queries))), hidden], 1)
-            x = self.queries.to(packed.dtype).expand(len(rows), -1, -1)
-            for layer in self.layers:
-                x = layer(x, torch.cat([x, memory], 1), hidden)
-            fused.append(self.out(self.norm(x).flatten(1)))
-            order.append(rows)
-        vector = restore(fused, order, packed)
+        vector, mask = self.packer.fused(tokens, present, self._read)
         auxiliary = None if self.vectors is None else self.vectors.streams(*self.vectors(tokens, present))
         return with_auxiliary(vector, mask, auxiliary)
+
+    def _read(self, memory: Tensor, hidden: Tensor) -> Tensor:
+        hidden = torch.cat([hidden.new_zeros((len(memory), len(self.queries))), hidden], 1)
+        x = self.queries.to(memory.dtype).expand(len(memory), -1, -1)
+        for layer in self.layers:
+            x = layer(x, torch.cat([x, memory], 1), hidden)
+        vector: Tensor = self.out(self.norm(x).flatten(1))
+        return vector

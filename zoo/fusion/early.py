@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
@@ -134,6 +134,26 @@ class TokenPacker(nn.Module):
         )
         return packed.view(len(mask), longest, values.shape[1]), lengths, mask
 
+    def fused(
+        self,
+        tokens: Mapping[str, Tokens],
+        present: Mapping[str, Tensor],
+        read: Callable[[Tensor, Tensor], Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Map packed Tokens and masks (B,) to vectors (B, D) and presence (B, M).
+
+        Args:
+            tokens: modality -> its packed tokens.
+            present: modality -> (B,) mask.
+            read: maps n sequences (n, L, D) of about one length, and a mask (n, L) of padding, to vectors (n, D).
+        """
+        packed, lengths, mask = self(tokens, present)
+        groups = length_groups(lengths)
+        if not groups:
+            return packed.new_zeros((0, packed.shape[-1])), mask
+        parts = [read(packed.index_select(0, r)[:, :width], padding(lengths[r], width)) for r, width in groups]
+        return torch.cat(parts).index_select(0, torch.cat([rows for rows, _ in groups]).argsort()), mask
+
 
 def padding(lengths: Tensor, width: int) -> Tensor:
     """(B, width) bool, True past each row's length, as torch's attention layers expect."""
@@ -218,29 +238,13 @@ class EarlyFusion(Fusion):
 
     def forward(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> Streams:
         """Map packed Tokens and masks (B,) to the fused stream (B, D), and the modalities' if auxiliary."""
-        packed, lengths, mask = self.packer(tokens, present)
-        fused = []
-        order = []
-        for rows, width in length_groups(lengths):
-            x, hidden = packed.index_select(0, rows)[:, :width], padding(lengths[rows], width)
-            for layer in self.layers[:-1]:
-                x = layer(x, x, hidden)
-            x = self.layers[-1](x[:, :1], x, hidden)  # only the first token is read
-            fused.append(self.norm(x[:, 0]))
-            order.append(rows)
-        vector = restore(fused, order, packed)
+        vector, mask = self.packer.fused(tokens, present, self._read)
         auxiliary = None if self.vectors is None else self.vectors.streams(*self.vectors(tokens, present))
         return with_auxiliary(vector, mask, auxiliary)
 
-
-def restore(parts: list[Tensor], rows: list[Tensor], packed: Tensor) -> Tensor:
-    """Put the results (n, D) of groups of rows back in batch order: (B, D).
-
-    Args:
-        parts: (n, D) results of each group of rows.
-        rows: numbers of the rows of each group.
-        packed: a tensor whose first size is B, and whose type the result takes.
-    """
-    if not parts:
-        return packed.new_zeros((0, packed.shape[-1]))
-    return torch.cat(parts).index_select(0, torch.cat(rows).argsort())
+    def _read(self, x: Tensor, hidden: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = layer(x, x, hidden)
+        x = self.layers[-1](x[:, :1], x, hidden)  # only the first token is read
+        vector: Tensor = self.norm(x[:, 0])
+        return vector

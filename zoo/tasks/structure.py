@@ -14,9 +14,8 @@ from torch.nn import functional as F
 
 from zoo.contract import TASKS, TaskSpec, Tokens
 from zoo.errors import DataError, SpecError
-from zoo.raw import RawTask
 from zoo.table_task import LabelCells, TableTask
-from zoo.task import TargetCodec, refuse_units
+from zoo.task import TargetCodec
 from zoo.tasks import chains, parts
 from zoo.tasks.base import Head, TaskKind
 from zoo.tasks.chains import BOND, SHORTEST
@@ -200,12 +199,6 @@ class Structure(TaskKind):
     chance_draws = 3
     reads_tokens = True
     float_targets = True
-
-    @classmethod
-    def join(cls, first: RawTask, other: RawTask) -> None:
-        """Refuse coordinates in two units."""
-        if other.unit != first.unit:
-            refuse_units(first, other)
 
     @classmethod
     def table_classes(

@@ -13,10 +13,8 @@ from torch.nn import functional as F
 
 from zoo.contract import TASKS, TaskSpec, Tokens
 from zoo.errors import SpecError
-from zoo.raw import RawTask
 from zoo.results import Figure
 from zoo.table_task import LabelCells, TableTask
-from zoo.task import refuse_units
 from zoo.tasks import lifetimes, parts, survival_figures
 from zoo.tasks.base import Head, TaskKind
 from zoo.tasks.survival_codec import SurvivalCodec
@@ -110,12 +108,6 @@ class Survival(TaskKind):
     primary = "concordance"
     float_targets = True
     codec = SurvivalCodec
-
-    @classmethod
-    def join(cls, first: RawTask, other: RawTask) -> None:
-        """Refuse times in two units."""
-        if other.unit != first.unit:
-            refuse_units(first, other)
 
     @classmethod
     def table_check(cls, name: str, told: TableTask) -> None:

@@ -11,7 +11,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, content_keys, image_tree, listed_there, read_csv
 from datamodules.sources.images.oct_fundus import RETINOPATHY
 from zoo.contract import Sample
-from zoo.errors import SpecError
+from zoo.errors import SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 FIVE_GRADES = ("no_dr", "mild_npdr", "moderate_npdr", "severe_npdr", "pdr")
@@ -59,8 +59,7 @@ class APTOS2019(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"APTOS2019: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.missing_images = task_name, missing_images
         self._names, classes = grade_names(grades, "APTOS2019")
         self.card = SourceCard(

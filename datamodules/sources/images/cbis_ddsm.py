@@ -13,7 +13,7 @@ from datamodules.io.files import image_files, one_of, parts_to_read, read_csv
 from datamodules.io.formats.dicom import dicom_header
 from datamodules.io.sniff import DICOM, content_of_file
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 PATHOLOGIES = {"BENIGN_WITHOUT_CALLBACK": "benign_without_callback", "BENIGN": "benign", "MALIGNANT": "malignant"}
@@ -74,8 +74,7 @@ class CBISDDSM(Source):
             ("without_callback", without_callback, ("benign", "separate", "skip")),
             ("missing_images", missing_images, ("raise", "skip")),
         ):
-            if value not in allowed:
-                raise SpecError(f"CBISDDSM: {name} must be one of {allowed}, got {value!r}")
+            check_choice(self, name, value, allowed)
         self.task_name, self.region, self.without_callback = task_name, region, without_callback
         self.published_split, self.missing_images = published_split, missing_images
         classes: tuple[str, ...] = ("benign", "malignant")

@@ -12,7 +12,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, read_csv
 from datamodules.io.formats.folders import require_classes, spread, subfolders
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 CLASSES = {"NCP": "COVID-19", "CP": "common pneumonia", "Normal": "normal"}
@@ -50,8 +50,7 @@ class CCCCII(Source):
         super().__init__(folder=folder)
         if slices_per_scan < 0:
             raise SpecError(f"CCCCII: slices_per_scan must be at least 1, or 0 for all, got {slices_per_scan}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"CCCCII: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.slices_per_scan, self.missing_images = task_name, slices_per_scan, missing_images
         self.card = SourceCard(
             title="China Consortium of Chest CT Image Investigation (CC-CCII)",

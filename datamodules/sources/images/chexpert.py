@@ -16,7 +16,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, listed_there, parts_to_read, read_csv
 from datamodules.sources.images.nih_chest_xray14 import rarest
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 OBSERVATIONS = {
@@ -84,8 +84,7 @@ class CheXpert(Source):
             ("unmentioned", unmentioned, ("unknown", "zeros")),
             ("missing_images", missing_images, ("raise", "skip")),
         ):
-            if value not in allowed:
-                raise SpecError(f"CheXpert: {name} must be one of {allowed}, got {value!r}")
+            check_choice(self, name, value, allowed)
         self.task_name, self.frontal_only = task_name, frontal_only
         self.published_split, self.missing_images = published_split, missing_images
         self._values = {"1": 1, "0": 0}

@@ -15,7 +15,7 @@ from datamodules.core.splits import SPLITS
 from datamodules.io.files import parts_to_read, require_file
 from datamodules.io.formats.folders import leaking
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 LABELS = {
@@ -63,10 +63,8 @@ class COVIDx(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if variant not in LABELS:
-            raise SpecError(f"COVIDx: variant must be one of {sorted(LABELS)}, got {variant!r}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"COVIDx: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "variant", variant, LABELS)
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.variant, self.missing_images = task_name, variant, missing_images
         if wrong := set(lists or {}) - set(SPLITS):
             raise SpecError(f"COVIDx: lists names the lists of {SPLITS}, got {sorted(wrong)}")

@@ -12,7 +12,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, image_tree, listed_there, read_csv
 from datamodules.sources.images.aptos import grade_names
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 EYES = ("left", "right")
@@ -49,8 +49,7 @@ class EyePACS(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"EyePACS: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.missing_images = task_name, missing_images
         self.include_test, self.published_split = include_test, published_split
         self._names, classes = grade_names(grades, "EyePACS")

@@ -12,7 +12,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, content_keys, image_tree, listed_there, parts_to_read, read_csv
 from datamodules.sources.images.aptos import grade_names
 from zoo.contract import Sample
-from zoo.errors import SpecError
+from zoo.errors import SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 EDEMA_RISKS = ("no_exudates", "exudates_far_from_macula", "exudates_near_macula")
@@ -56,8 +56,7 @@ class IDRiD(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"IDRiD: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         if task_name == edema_task:
             raise SpecError(f"IDRiD: the two tasks have one name, {task_name!r}; give edema_task another, or ''")
         self.task_name, self.edema_task = task_name, edema_task

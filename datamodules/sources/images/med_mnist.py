@@ -15,7 +15,7 @@ from datamodules.io import download
 from datamodules.io.files import read_npz
 from datamodules.io.formats.npz import NpzArray, load_npz, npz_arrays
 from zoo.contract import TASKS, Sample
-from zoo.errors import DataError, MissingExtraError, SpecError, unknown_name
+from zoo.errors import DataError, MissingExtraError, SpecError, check_choice, unknown_name
 from zoo.raw import RawModality, RawTask
 
 Side = Literal[28, 64, 128, 224]
@@ -159,8 +159,7 @@ class MedMNIST(Source):
         super().__init__(folder=folder or flag)
         if flag not in SETS:
             raise unknown_name("two-dimensional MedMNIST set", flag, SETS)
-        if size not in get_args(Side):
-            raise SpecError(f"MedMNIST: size must be one of {get_args(Side)}, got {size!r}")
+        check_choice(self, "size", size, get_args(Side))
         known = SETS[flag]
         self.flag, self.size, self.published_split, self.known = flag, size, published_split, known
         self.classes = tuple(classes) or known.classes

@@ -16,7 +16,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, image_tree, listed_there, read_csv, require_file
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 FINDINGS = {
@@ -94,8 +94,7 @@ class NIHChestXray14(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"NIHChestXray14: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.include_no_finding = task_name, include_no_finding
         self.published_split, self.missing_images = published_split, missing_images
         self.impossible_ages = 0

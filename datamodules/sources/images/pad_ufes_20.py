@@ -14,7 +14,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, image_tree, listed_there, read_csv
 from datamodules.io.unknown import UNKNOWN_WORDS
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 DIAGNOSES = {
@@ -82,8 +82,7 @@ class PADUFES20(Source):
                 f"PADUFES20: columns must be some of {CLINICAL}, each once, got {wrong or list(columns)}; diagnostic "
                 "is the label, and biopsed tells it"
             )
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"PADUFES20: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.columns, self.missing_images = task_name, tuple(columns), missing_images
         self.card = SourceCard(
             title="PAD-UFES-20",

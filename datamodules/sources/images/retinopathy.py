@@ -10,7 +10,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import content_keys, merge_groups, one_of, read_csv, require_listed
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 GRADES = {
@@ -52,8 +52,7 @@ class RetinopathyGrades(Source):
         task_name: str = "retinopathy",
     ) -> None:
         super().__init__(folder=folder)
-        if grades not in ("three", "ten"):
-            raise SpecError(f"RetinopathyGrades: grades must be 'three' or 'ten', got {grades!r}")
+        check_choice(self, "grades", grades, ("three", "ten"))
         self.grades, self.task_name = grades, task_name
         self.classes = tuple(dict.fromkeys(GRADES.values())) if grades == "three" else tuple(GRADES)
         self.card = SourceCard(

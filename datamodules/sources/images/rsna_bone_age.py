@@ -14,7 +14,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of, content_keys, image_tree, listed_there, read_csv
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 SEXES = {
@@ -110,8 +110,7 @@ class RSNABoneAge(Source):
             )
         if not parts or set(parts) - set(PARTS):
             raise SpecError(f"RSNABoneAge: parts must be some of {tuple(PARTS)}, got {list(parts)}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"RSNABoneAge: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.include_sex, self.parts = task_name, include_sex, tuple(dict.fromkeys(parts))
         self.edges_months, self.max_months = tuple(edges_months), max_months
         self.published_split, self.missing_images = published_split, missing_images

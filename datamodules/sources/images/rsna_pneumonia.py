@@ -10,7 +10,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import one_of, read_csv, read_json_rows
 from datamodules.io.formats.dicom import dicom_names
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 CLASSES = {
@@ -56,10 +56,8 @@ class RSNAPneumonia(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if group_by not in ("image", "patient"):
-            raise SpecError(f"RSNAPneumonia: group_by must be 'image' or 'patient', got {group_by!r}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"RSNAPneumonia: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "group_by", group_by, ("image", "patient"))
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.binary = task_name, binary
         self.group_by, self.missing_images = group_by, missing_images
         self.group_unit = group_by

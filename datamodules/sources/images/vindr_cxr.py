@@ -12,7 +12,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import parts_to_read, read_csv
 from datamodules.io.formats.dicom import dicom_names
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 FINDINGS = {
@@ -82,10 +82,8 @@ class VinDrCXR(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if rule not in ("majority", "any"):
-            raise SpecError(f"VinDrCXR: rule must be 'majority' or 'any', got {rule!r}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"VinDrCXR: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "rule", rule, ("majority", "any"))
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.rule = task_name, rule
         self.published_split, self.missing_images = published_split, missing_images
         self._rows: list[tuple[str, tuple[int, ...]]] = []

@@ -11,7 +11,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, SourceCard
 from datamodules.io.formats.cells import choose_cells, load_cells
 from datamodules.sources.omics.cell_source import CellSource, labels_of, read_levels
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 PROTEIN = "surface_protein"
@@ -46,8 +46,7 @@ class CITESeq(CellSource):
         modality: str = "scrna",
     ) -> None:
         super().__init__(folder=folder)
-        if protein_as not in ROLES:
-            raise SpecError(f"CITESeq: protein_as is {protein_as!r}; allowed: {ROLES}")
+        check_choice(self, "protein_as", protein_as, ROLES)
         if max_cells < 0:
             raise SpecError(f"CITESeq: max_cells must be at least 0, got {max_cells}")
         self.file, self.protein_as, self.max_cells, self.seed = file, protein_as, max_cells, seed

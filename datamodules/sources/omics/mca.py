@@ -10,7 +10,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, SourceCard
 from datamodules.io.formats.cells import load_cells
 from datamodules.sources.omics.cell_source import CellSource
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 RECURRENT = (
@@ -59,11 +59,9 @@ class MouseCellAtlas(CellSource):
         group_by: Literal["organ", "none"] = "organ",
     ) -> None:
         super().__init__(folder=folder)
-        if group_by not in ("organ", "none"):
-            raise SpecError(f"MouseCellAtlas: group_by is {group_by!r}; allowed: ('organ', 'none')")
+        check_choice(self, "group_by", group_by, ("organ", "none"))
         self.group_by = group_by
-        if cell_types not in ("recurrent", "all"):
-            raise SpecError(f"MouseCellAtlas: cell_types is {cell_types!r}; allowed: ('recurrent', 'all')")
+        check_choice(self, "cell_types", cell_types, ("recurrent", "all"))
         self.file, self.cell_types = file, cell_types
         self.card = SourceCard(
             title="Mouse Cell Atlas, reference profiles of 47 tissues (scMCA)",

@@ -18,7 +18,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import one_of
 from datamodules.io.formats.sequences import class_order, open_bytes, read_delimited
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 TISSUES = ("normal", "tumour")
@@ -142,8 +142,7 @@ class XenaExpression(Source):
         task_name: str = "tumour",
     ) -> None:
         super().__init__(folder=folder)
-        if barcodes not in ("raise", "skip", "ignore"):
-            raise SpecError(f"XenaExpression: barcodes is {barcodes!r}; allowed: ('raise', 'skip', 'ignore')")
+        check_choice(self, "barcodes", barcodes, ("raise", "skip", "ignore"))
         self.matrix, self.phenotype, self.sample_column = matrix, phenotype.file, phenotype.sample_column
         self.label_column, self.label_task = phenotype.label_column, phenotype.label_task
         self.encoding, self.missing_values = phenotype.encoding, values.missing_values

@@ -13,7 +13,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.modalities.whitening import euclidean_alignment
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 CLASSES = ("left", "right")
@@ -48,8 +48,7 @@ class BCIIV2b(Source):
         align: bool = False,
     ) -> None:
         super().__init__(folder=folder)
-        if group_by not in GROUPINGS:
-            raise SpecError(f"BCIIV2b: group_by is {group_by!r}; allowed: {GROUPINGS}")
+        check_choice(self, "group_by", group_by, GROUPINGS)
         self.file, self.group_by, self.align = file, group_by, align
         self.group_unit = group_by
         self.card = SourceCard(

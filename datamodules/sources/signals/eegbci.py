@@ -12,7 +12,7 @@ from datamodules.core.settings import Settings
 from datamodules.core.source import SOURCES, SourceCard
 from datamodules.sources.signals.eeg_folder import EEGFolder, Recording
 from datamodules.sources.signals.options import EpochOptions, ReadingOptions, refuse
-from zoo.errors import DataError, MissingExtraError, SpecError
+from zoo.errors import DataError, MissingExtraError, SpecError, check_choice
 
 SUBJECTS = 109
 CLASSES = ("left", "right", "fists", "feet", "rest")
@@ -73,8 +73,7 @@ class EEGMMIDB(EEGFolder):
         super().__init__(
             folder=folder, epochs=epochs, reading=replace(reading, montage="standard_1005"), task_name=task_name
         )
-        if missing_runs not in ("raise", "skip"):
-            raise SpecError(f"EEGMMIDB: missing_runs is {missing_runs!r}; allowed: ('raise', 'skip')")
+        check_choice(self, "missing_runs", missing_runs, ("raise", "skip"))
         for number in (*subjects, *exclude_subjects):
             if not 1 <= number <= SUBJECTS:
                 raise SpecError(f"EEGMMIDB: there is no subject {number}; subjects are 1 to {SUBJECTS}")

@@ -17,7 +17,7 @@ from datamodules.io.formats.wfdb_records import read_record
 from datamodules.io.table_values import finite
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 LEADS = ("I", "II", "III", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -70,8 +70,7 @@ class PTBXL(Source):
             ("level", level, tuple(LEVELS)),
             ("missing_records", missing_records, ("raise", "skip")),
         ):
-            if value not in allowed:
-                raise SpecError(f"PTBXL: {name} is {value!r}; allowed: {allowed}")
+            check_choice(self, name, value, allowed)
         if not 0 <= likelihood <= 100:
             raise SpecError(f"PTBXL: likelihood is a percentage, 0 to 100, got {likelihood}")
         self.task_name, self.rate, self.level, self.likelihood = task_name, sampling_rate, level, likelihood

@@ -12,7 +12,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.formats.cells import encode, natural_order
 from datamodules.io.unknown import RULE
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 COLUMNS = (
@@ -86,8 +86,7 @@ class EarthMicrobiome(Source):
         min_class: int = 1,
     ) -> None:
         super().__init__(folder=folder)
-        if target not in TARGETS:
-            raise SpecError(f"EarthMicrobiome: target is {target!r}; allowed: {TARGETS}")
+        check_choice(self, "target", target, TARGETS)
         if min_class < 1:
             raise SpecError(f"EarthMicrobiome: min_class must be at least 1, got {min_class}")
         allowed = (*COLUMNS, *CATEGORIES[target])

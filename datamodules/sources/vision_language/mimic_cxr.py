@@ -22,7 +22,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import all_of
 from datamodules.sources.images.chexpert import OBSERVATIONS
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError, unknown_name
+from zoo.errors import DataError, SpecError, check_choice, unknown_name
 from zoo.raw import RawModality, RawTask
 
 SECTIONS = ("findings", "impression", "indication", "history", "comparison", "technique", "examination")
@@ -155,8 +155,7 @@ class MIMICCXR(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"MIMICCXR: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         sections = self.sections = tuple(reports.sections)
         self.task_name, self.reports, self.labeler = task_name, reports.folder, labels.labeler
         self.published_split, self.missing_images = published_split, missing_images

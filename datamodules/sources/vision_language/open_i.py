@@ -18,7 +18,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, one_of, read_csv, require_file
 from datamodules.sources.text.openi_reports import NORMAL, NOT_INDEXED, SECTIONS, frequent_findings, label_name
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 _LARGEST_REPORT = 4 << 20
@@ -133,10 +133,8 @@ class OpenI(Source):
         super().__init__(folder=folder)
         if unknown := [s for s in sections if s not in SECTIONS]:
             raise SpecError(f"OpenI: sections must be some of {SECTIONS}, got {unknown}")
-        if task not in ("normal", "findings"):
-            raise SpecError(f"OpenI: task must be 'normal' or 'findings', got {task!r}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"OpenI: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "task", task, ("normal", "findings"))
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         if num_findings < 1:
             raise SpecError(f"OpenI: num_findings must be at least 1, got {num_findings}")
         self.sections, self.task, self.missing_images = tuple(sections), task, missing_images

@@ -13,7 +13,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, parts_to_read
 from datamodules.sources.text.notes import iter_json_lines
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 CAPTION_WORDS = {
@@ -92,10 +92,8 @@ class PMCOA(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if version not in _FILES:
-            raise SpecError(f"PMCOA: version must be one of {tuple(_FILES)}, got {version!r}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"PMCOA: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "version", version, _FILES)
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.version, self.images = task_name, version, images
         self.published_split, self.missing_images = published_split, missing_images
         self.unlabelled = 0

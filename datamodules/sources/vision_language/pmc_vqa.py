@@ -13,7 +13,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, one_of, parts_to_read, read_csv
 from datamodules.sources.vision_language.slake import question_answer
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 _LETTERS = ("A", "B", "C", "D")
@@ -70,10 +70,8 @@ class PMCVQA(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if version not in _IMAGES:
-            raise SpecError(f"PMCVQA: version must be one of {tuple(_IMAGES)}, got {version!r}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"PMCVQA: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "version", version, _IMAGES)
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.version, self.as_choice = task_name, version, as_choice
         self.images, self.published_split = images, published_split
         self.skip_empty, self.missing_images = skip_empty, missing_images

@@ -15,7 +15,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, parts_to_read, read_csv, require_file
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, SpecError, check_choice
 from zoo.raw import RawModality, RawTask
 
 FIGURE_TYPES = ("radiology", "non-radiology")
@@ -93,10 +93,8 @@ class ROCO(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if version not in _SPLITS:
-            raise SpecError(f"ROCO: version must be 'v1' or 'v2', got {version!r}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"ROCO: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "version", version, _SPLITS)
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         if num_concepts < 1:
             raise SpecError(f"ROCO: num_concepts must be at least 1, got {num_concepts}")
         self.version, self.concept_task, self.num_concepts = version, concept_task, num_concepts

@@ -12,7 +12,7 @@ from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import one_of, parts_to_read, read_json_rows
 from datamodules.sources.vision_language.vqa_rad import normalise_answer
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 MODALITIES = {"CT": "ct", "MRI": "mri", "X-Ray": "xray"}
@@ -86,10 +86,8 @@ class SLAKE(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if language not in ("en", "zh", "both"):
-            raise SpecError(f"SLAKE: language must be 'en', 'zh' or 'both', got {language!r}")
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"SLAKE: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "language", language, ("en", "zh", "both"))
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.task_name, self.language, self.closed_only = task_name, language, closed_only
         self.published_split, self.skip_empty, self.missing_images = published_split, skip_empty, missing_images
         self._locations: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import pandas as pd
 from datamodules.core.source import SOURCES, Source, SourceCard
 from datamodules.io.files import image_files, one_of, parts_to_read, read_json_rows
 from zoo.contract import Sample
-from zoo.errors import DataError, SpecError
+from zoo.errors import DataError, check_choice
 from zoo.raw import RawModality, RawTask
 
 ORGANS = {"ABD": ("abdomen", "ct"), "CHEST": ("chest", "xray"), "HEAD": ("head", "mri")}
@@ -64,8 +64,7 @@ class VQARAD(Source):
         missing_images: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(folder=folder)
-        if missing_images not in ("raise", "skip"):
-            raise SpecError(f"VQARAD: missing_images must be 'raise' or 'skip', got {missing_images!r}")
+        check_choice(self, "missing_images", missing_images, ("raise", "skip"))
         self.closed_only, self.published_split, self.missing_images = closed_only, published_split, missing_images
         modalities = (RawModality("question", "text"), *(RawModality(m, "image") for m in _IMAGES))
         self.card = SourceCard(

@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.commands.ablate.plan import MODE_WORDS
 from experiments.commands.ablate.values import Found, combination_rows
+from experiments.reporting.columns import interval_column
 from zoo.evaluation.resampling import UNIT_HELP
 from zoo.results import Column, Figure, Series, Table, joint_word
 
@@ -22,27 +23,22 @@ _HEAD = (Column("task", "task"), Column("mode", "mode", help="; ".join(MODE_WORD
 _TAIL = (Column("n", "rows", "integer"), Column("unit", "unit", help=UNIT_HELP), Column("data", "data"))
 
 
-def _number(key: str, label: str, help: str = "", interval: bool = True) -> Column:
-    ends = (f"{key}_low", f"{key}_high") if interval else ("", "")
-    return Column(key, label, "number", *ends, help=help)
-
-
 def combination_table(rows: Rows, with_design: bool) -> Table:
     """Every subset with its value, best first within a task and mode."""
     columns = [
         *_HEAD,
         Column("modalities", "modalities"),
         Column("metric", "metric"),
-        _number("value", "value", "on the test rows"),
+        interval_column("value", "value", "on the test rows"),
         *(
-            [_number("reachable", "reachable", "best accuracy by the stated design", interval=False)]
+            [interval_column("reachable", "reachable", "best accuracy by the stated design", interval=False)]
             if with_design
             else []
         ),
-        _number("gain", "gain", "over the empty set: the best constant, or what is always kept alone"),
-        _number("validation", "validation", "value on the validation rows", interval=False),
-        _number("constant", "constant", interval=False),
-        _number("chance", "chance", interval=False),
+        interval_column("gain", "gain", "over the empty set: the best constant, or what is always kept alone"),
+        interval_column("validation", "validation", "value on the validation rows", interval=False),
+        interval_column("constant", "constant", interval=False),
+        interval_column("chance", "chance", interval=False),
         Column("chosen", "best", "flag", help="best on validation: the choice to report"),
         Column("luckiest", "best on test", "flag", help="chosen on the test rows, so too good"),
         *_TAIL,
@@ -56,9 +52,9 @@ def contribution_table(rows: Rows) -> Table:
     columns = [
         *_HEAD,
         Column("modality", "modality"),
-        _number("shapley", "Shapley value", "mean gain of adding it, over all orders"),
-        _number("first", "gain alone", "over the empty set"),
-        _number("last", "loss without", "full set minus the full set without it"),
+        interval_column("shapley", "Shapley value", "mean gain of adding it, over all orders"),
+        interval_column("first", "gain alone", "over the empty set"),
+        interval_column("last", "loss without", "full set minus the full set without it"),
         *_TAIL,
     ]
     note = (
@@ -72,12 +68,12 @@ def pair_table(rows: Rows) -> Table:
     columns = [
         *_HEAD,
         Column("pair", "together"),
-        _number("alone_a", "first alone", interval=False),
-        _number("alone_b", "second alone", interval=False),
-        _number("both", "together", interval=False),
-        _number("synergy", "synergy", "together minus the best of them alone, of each resample"),
-        _number("interaction", "interaction", "gain together minus the sum of the gains alone"),
-        *(_number(k, f"{n} gain", interval=False) for k, n in PART_NAMES.items()),
+        interval_column("alone_a", "first alone", interval=False),
+        interval_column("alone_b", "second alone", interval=False),
+        interval_column("both", "together", interval=False),
+        interval_column("synergy", "synergy", "together minus the best of them alone, of each resample"),
+        interval_column("interaction", "interaction", "gain together minus the sum of the gains alone"),
+        *(interval_column(k, f"{n} gain", interval=False) for k, n in PART_NAMES.items()),
         *_TAIL,
     ]
     note = "Gains split in units of the metric: redundant = max(0, g_a + g_b - g_ab), "
@@ -90,12 +86,12 @@ def information_table(rows: Rows, notes: Sequence[str]) -> Table:
     columns = [
         *_HEAD,
         Column("pair", "pair"),
-        _number("alone_a", "I(Y; first)"),
-        _number("alone_b", "I(Y; second)"),
-        _number("both", "I(Y; both)"),
-        *(_number(k, n) for k, n in PART_NAMES.items()),
-        _number("mmi", "MMI", "redundancy by the smaller information", interval=False),
-        _number("negative", "negative", "sum of the parts below 0, which an estimate can have"),
+        interval_column("alone_a", "I(Y; first)"),
+        interval_column("alone_b", "I(Y; second)"),
+        interval_column("both", "I(Y; both)"),
+        *(interval_column(k, n) for k, n in PART_NAMES.items()),
+        interval_column("mmi", "MMI", "redundancy by the smaller information", interval=False),
+        interval_column("negative", "negative", "sum of the parts below 0, which an estimate can have"),
         *_TAIL,
     ]
     note = "Bits. Estimates from the models' predictions: what a model fails to see counts as not there. Parts "
@@ -110,10 +106,10 @@ def variant_table(rows: Rows) -> Table:
         Column("what", "varied"),
         Column("variant", "variant"),
         Column("metric", "metric"),
-        _number("value", "value"),
-        _number("difference", "difference", "from the configured model, on the same rows"),
-        _number("constant", "constant", interval=False),
-        _number("chance", "chance", interval=False),
+        interval_column("value", "value"),
+        interval_column("difference", "difference", "from the configured model, on the same rows"),
+        interval_column("constant", "constant", interval=False),
+        interval_column("chance", "chance", interval=False),
         *_TAIL,
     ]
     return Table(
@@ -128,8 +124,8 @@ def step_table(rows: Rows) -> Table:
         Column("step", "step", "integer"),
         Column("added", "added"),
         Column("modalities", "modalities"),
-        _number("validation", "validation", "by which it was chosen", interval=False),
-        _number("value", "test"),
+        interval_column("validation", "validation", "by which it was chosen", interval=False),
+        interval_column("value", "test"),
         *_TAIL,
     ]
     return Table("selection", "Forward selection on validation", columns, list(rows), INTERVALS)
@@ -141,8 +137,8 @@ def check_table(rows: Rows, margin: float) -> Table:
         *_HEAD,
         Column("check", "check"),
         Column("between", "of"),
-        _number("designed", "designed", interval=False),
-        _number("measured", "measured"),
+        interval_column("designed", "designed", interval=False),
+        interval_column("measured", "measured"),
         Column("verdict", "verdict"),
         *_TAIL,
     ]
@@ -157,7 +153,10 @@ def gain_table(rows: Rows) -> Table:
     """Measured and designed split of the gains."""
     columns = [*_HEAD, Column("pair", "pair")]
     for key, name in PART_NAMES.items():
-        columns += [_number(f"{key}_designed", f"{name}, designed", interval=False), _number(key, name)]
+        columns += [
+            interval_column(f"{key}_designed", f"{name}, designed", interval=False),
+            interval_column(key, name),
+        ]
     return Table(
         "design_gains", "Gains of accuracy, designed and measured", [*columns, *_TAIL], list(rows), INTERVALS
     )

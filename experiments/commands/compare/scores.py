@@ -12,7 +12,7 @@ from experiments.commands.compare.plan import NETWORK, Method
 from experiments.commands.table1.rows import Plan
 from experiments.core.job import Finished, spec_of
 from experiments.core.study_command import StudyRun
-from experiments.reporting.columns import figure_columns, reference_columns
+from experiments.reporting.columns import figure_columns, interval_column, reference_columns
 from zoo.errors import SpecError
 from zoo.evaluation.paired import Difference, Estimate, Runs, compare, estimate, over_rows
 from zoo.evaluation.summary import references
@@ -159,9 +159,9 @@ def table_of(found: Sequence[Scores]) -> Table:
         Column("reads", "reads"),
         Column("method", "method"),
         *figure_columns(),
-        Column("rows", "over rows", "number", "rows_low", "rows_high", "the same with an interval over rows"),
+        interval_column("rows", "over rows", "the same with an interval over rows"),
         Column("wider", "wider", "number", help="width of the interval over units, divided by that over rows"),
-        Column("gap", "network minus it", "number", "gap_low", "gap_high", "paired, on the rows that both predict"),
+        interval_column("gap", "network minus it", "paired, on the rows that both predict"),
         Column("p", "p", "number", help="two-sided, paired bootstrap"),
         *reference_columns(),
         Column("n_train", "training rows", "integer", help="of one seed"),

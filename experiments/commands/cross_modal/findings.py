@@ -17,6 +17,7 @@ from experiments.commands.cross_modal.figures import (
 from experiments.commands.cross_modal.scoring import Key, Scored
 from experiments.commands.cross_modal.settings import Setting
 from experiments.core.study_command import StudyRun
+from experiments.reporting.columns import interval_column
 from zoo.evaluation.alignment import agreement, alignment_gain
 from zoo.evaluation.class_gains import class_gains
 from zoo.evaluation.class_scores import ByScore
@@ -119,7 +120,7 @@ def _settings_table(scored: Scored, resamples: int) -> Table:
     for metric in METRICS:
         words = metric.replace("_", " ")
         columns += [
-            Column(metric, words, "number", f"{metric}_low", f"{metric}_high"),
+            interval_column(metric, words),
             Column(f"{metric}_sd", "sd", "number"),
         ]
     columns += [Column(n, n, "number") for n in ("accuracy", "auroc")]
@@ -178,10 +179,10 @@ def _pairs_table(rows: list[dict[str, Any]]) -> Table:
     columns = [Column("setting", "setting"), Column("against", "against"), Column("calibrated", "calibrated", "flag")]
     for metric in METRICS:
         words = metric.replace("_", " ")
-        columns += [Column(metric, words, "number", f"{metric}_low", f"{metric}_high")]
+        columns += [interval_column(metric, words)]
         columns += [Column(f"{metric}_verdict", "verdict"), Column(f"{metric}_p", "p", "number")]
     columns += [
-        Column("auroc", "macro AUROC", "number", "auroc_low", "auroc_high"),
+        interval_column("auroc", "macro AUROC"),
         Column("auroc_verdict", "verdict"),
     ]
     columns += [Column("seeds", "seeds", "integer"), Column("leaky", "leaky", "flag")]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.commands.ood.scores import Line, class_lines
+from experiments.reporting.columns import interval_column
 from zoo.evaluation.groups import Compared, metric_intervals, metric_names, pooled, within
 from zoo.evaluation.resampling import UNIT_HELP, Interval, describe_units, mean_interval
 from zoo.results import Column, Table, joint_word
@@ -138,10 +139,6 @@ def blocks(lines: Sequence[Line]) -> list[list[Line]]:
     return [[x for x in lines if (x.task.name, x.model) == key] for key in keys]
 
 
-def _number(key: str, label: str, help: str = "", interval: bool = True) -> Column:
-    return Column(key, label, "number", f"{key}_low" * interval, f"{key}_high" * interval, help)
-
-
 def group_table(lines: Sequence[Line], column: str, resamples: int) -> Table:
     """The main table: a line a hold-out, task and model, then the mean over groups and all rows pooled.
 
@@ -160,19 +157,19 @@ def group_table(lines: Sequence[Line], column: str, resamples: int) -> Table:
         Column("task", "task"),
         Column("model", "model", help="network, or the field's classical pipelines (zoo.baselines)"),
         Column("metric", "metric"),
-        _number("in", "in distribution", "test rows of groups that were trained on"),
-        _number("out", "out of distribution", "rows of the held-out group"),
-        _number("gap", "gap", "in minus out of distribution"),
-        _number("out_known", "out, trained classes", "without rows whose class no training row has"),
+        interval_column("in", "in distribution", "test rows of groups that were trained on"),
+        interval_column("out", "out of distribution", "rows of the held-out group"),
+        interval_column("gap", "gap", "in minus out of distribution"),
+        interval_column("out_known", "out, trained classes", "without rows whose class no training row has"),
     ]
     if any(x.classes for x in lines):
         for name in ("sensitivity", "specificity"):
             for part, word in (("in", "in"), ("out", "out"), ("gap", "gap")):
                 columns.append(
-                    _number(f"{name}_{part}", f"{name}, {word}", "macro average over the classes that occur")
+                    interval_column(f"{name}_{part}", f"{name}, {word}", "macro average over the classes that occur")
                 )
     for key, label in (("chance", "chance"), ("constant", "best constant")):
-        columns += [_number(f"{key}_{p}", f"{label}, {p}", interval=False) for p in ("in", "out")]
+        columns += [interval_column(f"{key}_{p}", f"{label}, {p}", interval=False) for p in ("in", "out")]
     columns += [
         Column("n_in", "n in", "integer"),
         Column("n_out", "n out", "integer"),
@@ -237,10 +234,10 @@ def detection_table(lines: Sequence[DetectionLine], column: str) -> Table:
         Column("group", column),
         Column("task", "task"),
         Column("detector", "detector", help="input_knn looks at the inputs, not at the network"),
-        _number("auroc", "AUROC", "chance .5"),
+        interval_column("auroc", "AUROC", "chance .5"),
         Column("chance", "chance of AUROC", "number"),
-        _number("fpr95", "FPR95", "lower is better; chance .95"),
-        _number("aupr", "AUPR", "chance is the share of rows out of distribution"),
+        interval_column("fpr95", "FPR95", "lower is better; chance .95"),
+        interval_column("aupr", "AUPR", "chance is the share of rows out of distribution"),
         Column("prevalence", "chance of AUPR", "number"),
         Column("n_in", "n in", "integer"),
         Column("n_out", "n out", "integer"),

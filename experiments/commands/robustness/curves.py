@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from experiments.commands.robustness.pile import ALL, Mean, Model, Options, Pile, ends, uses
+from experiments.reporting.columns import interval_column
 from zoo.contract import Batch
 from zoo.evaluation.corruptions.base import CORRUPTIONS, Corruption, corrupt, corruptions_for
 from zoo.evaluation.corruptions.curves import area, effective, relative, retention
@@ -190,20 +191,17 @@ def summary_table(rows: list[dict[str, Any]], metrics: dict[str, str]) -> Table:
     for row in rows:
         row["metric"] = metrics[row["task"]]
 
-    def number(key: str, label: str, text: str) -> Column:
-        return Column(key, label, "number", f"{key}_low", f"{key}_high", help=text)
-
     columns = [
         Column("task", "task"), Column("metric", "metric"), Column("modality", "corrupted"),
         Column("corruption", "by"), Column("n", "rows", "integer"), Column("unit", "unit", help=UNIT_HELP),
         Column("chance", "chance", "number"),
-        number("clean", "clean", "value on these rows as they are"),
-        number("corrupted", "mean corrupted", "mean over the levels above 0"),
-        number("worst", "worst level", "value at the highest level"),
-        number("relative", "relative", "(mean corrupted - chance) / (clean - chance)"),
-        number("effective", "effective", "mean over levels of the value - that expected from the reference"),
-        number("effective_area", "effective area", "area under effective robustness over levels / range of levels"),
-        number("area", "area", "area under the value over levels / range of levels"),
+        interval_column("clean", "clean", "value on these rows as they are"),
+        interval_column("corrupted", "mean corrupted", "mean over the levels above 0"),
+        interval_column("worst", "worst level", "value at the highest level"),
+        interval_column("relative", "relative", "(mean corrupted - chance) / (clean - chance)"),
+        interval_column("effective", "effective", "mean over levels of the value - that expected from the reference"),
+        interval_column("effective_area", "effective area", "area under effective over levels / range of levels"),
+        interval_column("area", "area", "area under the value over levels / range of levels"),
         Column("levels", "levels"), Column("data", "data"),
     ]  # fmt: skip
     note = (

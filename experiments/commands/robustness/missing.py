@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from experiments.commands.robustness.pile import Model, Options, Pile, ends, finite, uses
+from experiments.reporting.columns import interval_column
 from zoo.contract import Batch
 from zoo.evaluation.missing import (
     filled,
@@ -156,9 +157,9 @@ def missing_table(pile: Pile, metrics: dict[str, str], said: dict[str, str]) -> 
         Column("unit", "unit", help=UNIT_HELP),
         Column("coverage", "coverage", "number", help="share of rows that the network can still predict"),
         Column("chance", "chance", "number"),
-        Column("before", "nothing missing", "number", "before_low", "before_high"),
-        Column("kept", "rows that keep a modality", "number", "kept_low", "kept_high"),
-        Column("every", "all rows", "number", "every_low", "every_high"), Column("data", "data"),
+        interval_column("before", "nothing missing"),
+        interval_column("kept", "rows that keep a modality"),
+        interval_column("every", "all rows"), Column("data", "data"),
     ]  # fmt: skip
     note = (
         "Modalities are hidden from the trained network at test time; what a task reads is never hidden. 'without': "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.commands.robustness.pile import Model, Options, ends, finite
+from experiments.reporting.columns import interval_column
 from zoo.contract import TaskSpec
 from zoo.evaluation import calibration as cal
 from zoo.evaluation.conformal import METHODS, Conformal, conformal, expected_coverage
@@ -90,8 +91,8 @@ class Trust:
             Column("ece_limit", "its 95 % limit", "number"),
             Column("off", "miscalibrated", "flag", help="the ECE is above what calibrated probabilities give"),
             Column("ece_mass", "ECE, equal mass", "number"),
-            Column("brier", "Brier", "number", "brier_low", "brier_high", help="0 to 2, lower is better"),
-            Column("nll", "NLL", "number", "nll_low", "nll_high", help="nats, lower is better"),
+            interval_column("brier", "Brier", "0 to 2, lower is better"),
+            interval_column("nll", "NLL", "nats, lower is better"),
             Column("accuracy", "accuracy", "number"),
             Column("left_out", "outside vocabulary", "integer"), Column("data", "data"),
         ]  # fmt: skip
@@ -154,7 +155,7 @@ class Trust:
             Column("least", "expected from", "number", help="2.5 % quantile if validation and test are exchangeable"),
             Column("most_expected", "to", "number", help="97.5 % quantile"),
             Column("holds", "reached", "flag", help="not below the expected range"),
-            Column("size", "set size or width", "number", "size_low", "size_high"), Column("unit", "unit"),
+            interval_column("size", "set size or width"), Column("unit", "unit"),
             Column("most", "classes", "integer"), Column("empty", "empty sets", "number"),
             Column("calibration", "calibration rows", "integer"),
             Column("full", "too few", "flag", help="too few validation rows for a threshold: every set is full"),

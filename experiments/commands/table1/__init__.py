@@ -19,7 +19,7 @@ from experiments.core.finish import wide_console
 from experiments.core.job import Finished, TrainingJob, spec_of
 from experiments.core.runner import JobResults
 from experiments.core.study_command import StudyCommand, StudyRun
-from experiments.reporting.columns import figure_columns, reference_columns
+from experiments.reporting.columns import figure_columns, interval_column, reference_columns
 from zoo.contract import TaskSpec
 from zoo.evaluation.paired import Difference, Estimate, Runs, compare, estimate
 from zoo.results import Column, Result, Table, joint_word
@@ -199,9 +199,9 @@ def _long_table(entries: dict[tuple[str, str], Entry]) -> Table:
         Column("metric", "metric"),
         Column("row", "method"),
         *figure_columns(),
-        Column("above", "minus row above", "number", "above_low", "above_high", "paired bootstrap over units"),
+        interval_column("above", "minus row above", "paired bootstrap over units"),
         Column("above_p", "p", "number", help="two-sided, paired bootstrap"),
-        Column("first", "minus first row", "number", "first_low", "first_high", "paired bootstrap over units"),
+        interval_column("first", "minus first row", "paired bootstrap over units"),
         *reference_columns(),
         Column("data", "data"),
         Column("paper", "paper", "number", help="Table 1 of MultiMed, on the paper's data"),

@@ -45,12 +45,14 @@ class Corruption(ABC):
         unit: of the physical levels.
         levels: physical level of each of SEVERITIES; the first stands for no damage.
         standard: whether it stands for its kinds where all modalities are damaged together; one is for each kind.
+        random: whether it needs random numbers.
     """
 
     kinds: tuple[str, ...] = ()
     unit: str = ""
     levels: tuple[float, ...] = ()
     standard: bool = False
+    random: bool = True
 
     @property
     def name(self) -> str:
@@ -70,8 +72,13 @@ class Corruption(ABC):
         return ""
 
     def draw(self, spec: ModalitySpec, generator: np.random.Generator) -> Noise:
-        """The random numbers of one row, before its values are looked at. Here: uniform, one a value."""
-        return generator.random(spec.shape, dtype=np.float32)
+        """The random numbers of one row, before its values are looked at. Here: uniform, one a value.
+
+        Args:
+            spec: of the modality.
+            generator: of the row.
+        """
+        return generator.random(spec.shape if self.random else 0, dtype=np.float32)
 
     @abstractmethod
     def apply(self, values: Tensor, noise: Tensor, level: float, spec: ModalitySpec) -> Tensor:

@@ -76,14 +76,11 @@ class GaussianBlur(_ImageCorruption):
 
     unit = "sd of the kernel in % of the side"
     levels = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0)
+    random = False
 
     def suits(self, spec: ModalitySpec) -> bool:
         """Images of two pixels a side and more."""
         return min(spec.shape[1:]) > 1
-
-    def draw(self, spec: ModalitySpec, generator: np.random.Generator) -> Noise:
-        """Nothing is random."""
-        return np.zeros(0, dtype=np.float32)
 
     def damage(self, x: Tensor, noise: Tensor, level: float) -> Tensor:
         """Convolve."""
@@ -100,10 +97,7 @@ class BrightnessShift(_ImageCorruption):
 
     unit = "added, full scale 1"
     levels = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-
-    def draw(self, spec: ModalitySpec, generator: np.random.Generator) -> Noise:
-        """Nothing is random."""
-        return np.zeros(0, dtype=np.float32)
+    random = False
 
     def damage(self, x: Tensor, noise: Tensor, level: float) -> Tensor:
         """Add it."""
@@ -116,10 +110,7 @@ class ContrastLoss(_ImageCorruption):
 
     unit = "share of contrast lost"
     levels = (0.0, 0.2, 0.4, 0.6, 0.75, 0.9)
-
-    def draw(self, spec: ModalitySpec, generator: np.random.Generator) -> Noise:
-        """Nothing is random."""
-        return np.zeros(0, dtype=np.float32)
+    random = False
 
     def damage(self, x: Tensor, noise: Tensor, level: float) -> Tensor:
         """Shrink the distance to the mean."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo.errors import MissingExtraError, SpecError
+from zoo.errors import MissingExtraError, SpecError, check_choice
 from zoo.generation.captioners.base import Captioner
 from zoo.generation.captioners.prompts import repair_prompt as ask_again
 from zoo.generation.captioners.prompts import system_prompt, user_prompt
@@ -78,8 +78,7 @@ class VisionLanguageCaptioner(Captioner):
                 f"VisionLanguageCaptioner: temperature={temperature} draws tokens by the seed of a row, which needs "
                 f"batch_size=1, got {batch_size}"
             )
-        if dtype not in DTYPES:
-            raise SpecError(f"VisionLanguageCaptioner: dtype must be one of {DTYPES}, got {dtype!r}")
+        check_choice(self, "dtype", dtype, DTYPES)
         self.model, self.revision, self.max_new_tokens = model, revision, max_new_tokens
         self.temperature, self.batch_size, self.repair_prompt = temperature, batch_size, repair_prompt
         self.device, self.dtype, self.download = device, dtype, download

@@ -55,7 +55,7 @@ def test_profiles_can_be_split_at_random(folder):
     source = opened(folder, group_by="none")
     assert set(source.index["group"]) == {""}
     assert source.group_names() == opened(folder).group_names()
-    with pytest.raises(SpecError, match="group_by is 'tissue'"):
+    with pytest.raises(SpecError, match="group_by must be 'organ' or 'none', got 'tissue'"):
         MouseCellAtlas(group_by="tissue")  # type: ignore[arg-type]
 
 

@@ -123,7 +123,7 @@ def test_bad_files(folder):
         opened(folder)
     with pytest.raises(DataError, match="Get it: BNCI"):
         opened(folder / "nowhere")
-    with pytest.raises(SpecError, match="group_by is 'hand'"):
+    with pytest.raises(SpecError, match=r"group_by must be .* got 'hand'"):
         BCIIV2b(group_by="hand")  # type: ignore[arg-type]
 
 

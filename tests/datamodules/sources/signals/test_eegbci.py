@@ -83,7 +83,7 @@ def test_arguments() -> None:
     for arguments, says in (
         ({"contrast": "hands"}, "contrast is 'hands'"),
         ({"subjects": (110,)}, "no subject 110"),
-        ({"missing_runs": "x"}, "missing_runs is 'x'"),
+        ({"missing_runs": "x"}, "missing_runs must be 'raise' or 'skip', got 'x'"),
     ):
         with pytest.raises(SpecError, match=says):
             EEGMMIDB(**grouped_for(EEGMMIDB, **arguments))  # type: ignore[arg-type]
