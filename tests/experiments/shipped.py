@@ -24,7 +24,8 @@ PACKAGES = {
     "ham10000_mini_round_trip.yaml": ("diffusers",),
     "emp500.yaml": ("diffusers",),
 }
-TINY_FILES = {"ham10000": ("ham10000.py", 56), "pad_ufes20": ("pad_ufes_20.py", 60), "emp500": ("emp.py", 120),
+TINY_FILES = {"xgem": ("openi_pairs.py", 48),
+              "ham10000": ("ham10000.py", 56), "pad_ufes20": ("pad_ufes_20.py", 60), "emp500": ("emp.py", 120),
               "davis_dti": ("davis_dti.py", 12), "table_openi": ("openi_pairs.py", 48),
               "table_medpix": ("medpix2.py", 60), "table_odir": ("odir5k.py", 48),
               "table_her2st_patches": ("her2st_patches.py", 48), "table_her2st_regions": ("her2st_regions.py", 80),
@@ -34,7 +35,7 @@ TINY_FILES = {"ham10000": ("ham10000.py", 56), "pad_ufes20": ("pad_ufes_20.py", 
               "table_brain_tumor": ("brain_tumor_mri_large.py", 64), "table_davis": ("davis_dti.py", 24),
               "table_secondary_structure": ("secondary_structure.py", 40)}  # fmt: skip
 """Beginning of a configuration's name -> what writes tiny files in the published layout, and how many."""
-FOLDERS = {"ham10000": "ham10000", "pad_ufes20": "pad_ufes_20", "emp500": "emp_metadata",
+FOLDERS = {"xgem": "openi_pairs", "ham10000": "ham10000", "pad_ufes20": "pad_ufes_20", "emp500": "emp_metadata",
            "davis_dti": "davis_dti", "table_openi": "openi_pairs", "table_medpix": "medpix2", "table_odir": "odir5k",
            "table_brain_tumor": "brain_tumor_mri_large", "table_gb1": "gb1_fitness",
            "table_davis": "davis_dti"}  # fmt: skip
@@ -79,6 +80,11 @@ def make_small(node: Any, folder: Path) -> None:
         options.update(size=8, channels=[8], steps=2, sampling_steps=1)
     elif name == "GeneratedModality" and "VisionLanguage" in str(options.get("generator")):
         options["rejected"] = "unknown"  # what a random model says is no record
+    elif name == "XGeM":
+        training = options["training"]
+        for stage in [v for v in training.values() if isinstance(v, dict)]:
+            for one in [stage] if "steps" in stage else stage.values():
+                one.update(steps=2, batch_size=4)
     elif name == "Refinement":
         options["epochs"] = 1
     node.pop("precision", None)

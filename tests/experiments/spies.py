@@ -22,11 +22,13 @@ class NoteBatches(L.Callback):
 
 
 class KillAt(L.Callback):
-    """kill -9 this process before batch ``step`` of all of training."""
+    """kill -9 this process before batch ``step`` of all of training, or of a stage of it."""
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, step: int, stage: str = "") -> None:
         self.step = step
+        self.stage = stage
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        if trainer.global_step == self.step:
+        stage = getattr(getattr(pl_module, "_current", None), "name", "")
+        if trainer.global_step == self.step and stage == self.stage:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -46,6 +46,8 @@ class ImageDenoiser(Denoiser):
         channels: width of each level, multiples of 8.
         blocks: residual blocks a level.
         attention: number of the first level that attends, from the finest, 0.
+        modulate: whether the mean of the context is added to the embedding of the step too, as in SDXL (Podell et
+            al. 2023); a context of one vector is learned much sooner so. The paper's network attends alone.
         checkpointing: whether the features within blocks are computed again instead of kept, for less memory.
 
     Raises:
@@ -63,6 +65,7 @@ class ImageDenoiser(Denoiser):
         channels: Sequence[int] = (32, 64, 96),
         blocks: int = 1,
         attention: int = 1,
+        modulate: bool = True,
         checkpointing: bool = False,
     ) -> None:
         super().__init__(latent_shape, context)
@@ -85,7 +88,10 @@ class ImageDenoiser(Denoiser):
             cross_attention_dim=context,
             norm_num_groups=8,
             attention_head_dim=8,
+            class_embed_type="simple_projection" if modulate else None,
+            projection_class_embeddings_input_dim=context if modulate else None,
         )
+        self.modulate = modulate
         self.width = widths[-1]
         self.net.mid_block = _Middle(self.net.mid_block, [self])
         if checkpointing:
@@ -95,5 +101,6 @@ class ImageDenoiser(Denoiser):
         """Predict the noise or the velocity (N, Z, h, w)."""
         if not len(noisy):
             return noisy + sum(p.sum() for p in self.parameters()) * torch.zeros((), device=noisy.device)
-        out: Tensor = self.net(noisy, step, encoder_hidden_states=context).sample
+        told = context.mean(1) if self.modulate else None
+        out: Tensor = self.net(noisy, step, encoder_hidden_states=context, class_labels=told).sample
         return out

@@ -170,7 +170,7 @@ class XGeM(L.LightningModule):
         """The weights that a stage trains, by name, and for a denoiser the scales of its latents."""
         found: dict[str, Tensor] = {}
         for prefix, part in self._stages[stage].trained().items():
-            found |= {f"{prefix}.{k}": v.detach().cpu().contiguous() for k, v in part.state_dict().items()}
+            found |= {f"{prefix}.{k}": v.detach().cpu().clone() for k, v in part.state_dict().items()}
         for m in self._scaled_by(stage):
             found |= {f"standards.{m}.{k}": v.detach().cpu() for k, v in self.parts.standards[m].state_dict().items()}
         return found

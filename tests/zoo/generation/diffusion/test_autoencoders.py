@@ -54,7 +54,8 @@ def test_shapes_and_no_rows(name: str) -> None:
         posterior = net.encode(part)
         assert posterior.mean.shape == posterior.sigma.shape == (len(part), *net.latent_shape)
         back = net.decode(posterior.mean)
-        assert back.shape == part.shape and back.dtype == part.dtype
+        assert back.shape == part.shape
+        assert back.dtype == part.dtype
         assert net.loss(part, torch.zeros((len(part), *net.latent_shape)), 0.5).shape == (len(part),)
 
 

@@ -77,7 +77,9 @@ def test_one_row_for_each_prompt_is_learned_by_heart(name: str) -> None:
     def predict(noisy: dict[str, Tensor], step: Tensor) -> dict[str, Tensor]:
         return {"x": net(noisy["x"], step.expand(4), context[:4])}
 
-    made = process.sample(predict, {"x": shape}, RowNoise(1, "", ["a", "b", "c", "d"]), SamplingOptions(steps=20))["x"]
+    made = process.sample(predict, {"x": shape}, RowNoise(1, "", ["a", "b", "c", "d"]), SamplingOptions(steps=20))[
+        "x"
+    ]
     assert (made.flatten(1).mean(1).sign() == clean[:4].flatten(1).mean(1).sign()).all()
 
 
@@ -107,7 +109,9 @@ def test_a_perfect_prediction_is_sampled_to_the_truth(sampler: Any, prediction: 
         noise = (noisy["x"] - signal * truth) / rest
         return {"x": noise if prediction == "epsilon" else signal * noise - rest * truth}
 
-    made = process.sample(predict, {"x": (3,)}, RowNoise(0, "", ["a", "b"]), SamplingOptions(steps=30, sampler=sampler))
+    made = process.sample(
+        predict, {"x": (3,)}, RowNoise(0, "", ["a", "b"]), SamplingOptions(steps=30, sampler=sampler)
+    )
     torch.testing.assert_close(made["x"], truth, atol=0.03, rtol=0)
 
 
