@@ -22,14 +22,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from datamodules.io.sniff import content_of_file
+from datamodules.io.sniff import SLIDE, content_of_file
 from zoo.errors import DataError, unknown_name
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
 """Suffixes, in lower case, of DICOM files."""
 IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".svs", ".ndpi", ".nii", ".nii.gz",
-    *DICOM_SUFFIXES,
+    ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".svs", ".ndpi", ".mrxs", ".scn",
+    ".bif", ".nii", ".nii.gz", *DICOM_SUFFIXES,
 )  # fmt: skip
 """Suffixes, in lower case, of the image files that a folder is searched for."""
 
@@ -176,7 +176,7 @@ def is_image(path: Path) -> bool:
     if any(c.isalpha() for c in Path(name).suffix):
         return False
     try:
-        return bool(content_of_file(path).kind)
+        return content_of_file(path).kind not in ("", SLIDE)  # a database, as a slide may be, is rarely one
     except OSError:
         return False
 

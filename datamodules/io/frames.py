@@ -17,6 +17,8 @@ from zoo.errors import DataError, SpecError
 ImageArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 """(H, W), (H, W, 3) in RGB, or (H, W, F) of F frames; uint8 in 0..255, uint16 in 0..65535, else float32."""
 
+MAX_PIXELS = 2**28
+"""Most pixels that one page or level of a file may have, and most that are read of one file."""
 PLANES = ("sagittal", "coronal", "axial")
 """Names of the canonical axes 0, 1 and 2 of a volume, by the plane of the slices across them."""
 

@@ -21,6 +21,7 @@ from datamodules.io import sniff
 from datamodules.io.files import require_file
 from datamodules.io.formats.dicom import decode_dicom
 from datamodules.io.formats.nifti import read_nifti
+from datamodules.io.formats.slide import is_mirax, read_slide
 from datamodules.io.formats.tiff import read_tiff
 from datamodules.io.frames import ImageArray, ImageReading, choose_frames, join_frames
 from zoo.errors import DataError, MissingExtraError, SpecError
@@ -32,7 +33,7 @@ AS_IT_IS = ImageReading()
 
 
 def read_image(path: Path, *, at_least: int = 0, reading: ImageReading = AS_IT_IS) -> ImageArray:
-    """Read an image file: JPEG, PNG, TIFF, BMP, GIF, WebP, JPEG 2000, DICOM, NIfTI or .npy, by its content.
+    """Read an image file: JPEG, PNG, TIFF, BMP, GIF, WebP, JPEG 2000, DICOM, NIfTI, .npy or a slide, by its content.
 
     Greyscale gives (H, W), colour (H, W, 3) in RGB; transparency is dropped, an EXIF orientation is applied, and
     min-is-white is inverted, as viewers do. Values of 8 bits are uint8 and unsigned ones of 16 bits uint16, whatever
@@ -118,6 +119,8 @@ def _finite(image: ImageArray) -> ImageArray:
 def _decode(handle: BinaryIO, size: int, at_least: int, reading: ImageReading, path: Path | None) -> ImageArray:
     """Decode what the first bytes say that it is."""
     head = handle.read(4)
+    if path is not None and is_mirax(path):  # by its first bytes it is a picture, that of the label
+        return read_slide(path, reading)
     if head[:3] == b"\xff\xd8\xff" or head == b"\x89PNG":  # nearly all images: no further look
         handle.seek(0)
         return _picture(handle, size, at_least, reading)
@@ -126,7 +129,7 @@ def _decode(handle: BinaryIO, size: int, at_least: int, reading: ImageReading, p
     if content.kind == sniff.PICTURE:
         return _picture(handle, size, at_least, reading)
     if content.kind == sniff.TIFF:
-        return _finite(read_tiff(handle, size, reading))
+        return _finite(read_tiff(handle, size, reading, path))
     if content.kind == sniff.DICOM:
         return decode_dicom(handle.read(), reading=reading, file=path)
     if content.kind == sniff.NPY:
@@ -138,6 +141,8 @@ def _decode(handle: BinaryIO, size: int, at_least: int, reading: ImageReading, p
             kept.write(handle.read())
             kept.flush()
             return read_nifti(Path(kept.name), reading)
+    if content.kind == sniff.SLIDE and path is not None:
+        return read_slide(path, reading)
     raise DataError(f"this is {content.words}, which is not read as an image; {content.advice}", file=path)
 
 

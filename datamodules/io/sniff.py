@@ -9,7 +9,7 @@ from pathlib import Path
 
 HEAD = 4096
 """Bytes that are looked at."""
-PICTURE, TIFF, DICOM, NIFTI, NPY = "picture", "tiff", "dicom", "nifti", "npy"
+PICTURE, TIFF, DICOM, NIFTI, NPY, SLIDE = "picture", "tiff", "dicom", "nifti", "npy", "slide"
 """Kinds of files that can be read as an image."""
 
 
@@ -18,9 +18,9 @@ class Content:
     """What a file is.
 
     Attributes:
-        kind: PICTURE, TIFF, DICOM, NIFTI or NPY; "" for a file that is not read as an image.
+        kind: PICTURE, TIFF, DICOM, NIFTI, NPY or SLIDE; "" for a file that is not read as an image.
         words: what it is, such as "a JPEG file".
-        advice: what can be done with a file that is not read as an image; "" for others.
+        advice: what can be done where it is not read as an image; "" for what is always read.
     """
 
     kind: str
@@ -30,6 +30,7 @@ class Content:
 
 _EXPORT = "export it as DICOM, NIfTI, TIFF or PNG"
 _CONVERT = "convert it, as with SimpleITK.WriteImage(SimpleITK.ReadImage(old), 'new.nii.gz')"
+_SLIDE = "save it to a file: a slide is not read from bytes"
 _AGAIN = "download it again"
 _UNPACK = "unpack it, and name a file inside"
 _SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
@@ -50,6 +51,10 @@ _SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"P5", Content(PICTURE, "a PGM file")),
     (0, b"P6", Content(PICTURE, "a PPM file")),
     (4, b"ftyp", Content("", "a HEIC picture or a film", "export it as JPEG or PNG")),
+    (0, b"[Virtual Microscope", Content(SLIDE, "a slide of Hamamatsu", _SLIDE)),
+    (0, b"[Uncompressed Virtual", Content(SLIDE, "a slide of Hamamatsu", _SLIDE)),
+    (0, b"ZISRAWFILE", Content(SLIDE, "a slide of Zeiss", _SLIDE)),
+    (0, b"SQLite format 3\0", Content(SLIDE, "a database of SQLite, as are slides of Sakura", _SLIDE)),
     (0, b"NRRD", Content("", "an NRRD volume", _CONVERT)),
     (0, b"ObjectType", Content("", "a MetaImage header (.mhd or .mha)", _CONVERT)),
     (0, b"\x89HDF\r\n\x1a\n", Content("", "an HDF5 file (also .mat of version 7.3, .h5, .mnc)", _EXPORT)),
@@ -65,7 +70,7 @@ _SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"<svg", Content("", "an SVG drawing", "export it as PNG")),
     (0, b"\x80\x04\x95", Content("", "a Python pickle, which is never opened", "save the array with numpy.save")),
 )
-_NO_IMAGE = "name an image: JPEG, PNG, TIFF, BMP, GIF, WebP, DICOM, NIfTI or .npy"
+_NO_IMAGE = "name an image: JPEG, PNG, TIFF, BMP, GIF, WebP, DICOM, NIfTI, .npy or a whole slide"
 
 
 def content_of(head: bytes) -> Content:

@@ -1,4 +1,4 @@
-"""TIFF: pages, stacks, OME-TIFF and the levels of whole slides, by tifffile and, for 8 bits, by Pillow.
+"""TIFF: pages, stacks, OME-TIFF and the levels of whole slides, by Pillow, tifffile or OpenSlide, in this order.
 
 Values are those of the file: uint8 and uint16 as they are, all other types as float32; min-is-white is inverted, a
 palette is applied, extra samples such as transparency are dropped, and the orientation is that of a viewer.
@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
-from datamodules.io.frames import ImageReading, choose_frames, join_frames
+from datamodules.io.formats.slide import level_of_size
+from datamodules.io.frames import MAX_PIXELS, ImageReading, choose_frames, join_frames
 from zoo.errors import DataError, MissingExtraError
 
-MAX_PIXELS = 2**28
-"""Most pixels that one page may have, and most that are read of one file."""
 _PIXELS_A_BYTE = 4096
 """No page has more pixels than this for each byte of its file; larger claims are false."""
 _PARTS = ("is_svs", "is_ndpi", "is_scn", "is_bif", "is_philips", "is_qpi", "is_avs")
@@ -29,20 +29,21 @@ _TO_RGB = (6, 7, 33003, 33005, 34712)
 _PHOTOMETRIC = {0: "min-is-white", 1: "min-is-black", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIE L*a*b*"}
 
 
-def read_tiff(handle: BinaryIO, size: int, reading: ImageReading) -> npt.NDArray[Any]:
+def read_tiff(handle: BinaryIO, size: int, reading: ImageReading, path: Path | None = None) -> npt.NDArray[Any]:
     """Decode one page, or all pages as channels.
 
     Args:
         handle: at the beginning of the file.
         size: bytes of the file, which bound the pixels that it may state.
         reading: which page and level.
+        path: of the file, which OpenSlide needs; None where there are only its bytes.
 
     Returns:
         (H, W), (H, W, 3) or (H, W, F), uint8, uint16 or float32.
 
     Raises:
         DataError: several pages and no choice, no such page or level, or a kind of page that cannot be read.
-        MissingExtraError: the compression needs imagecodecs.
+        MissingExtraError: the compression needs imagecodecs, or OpenSlide where it is a slide.
         Exception: whatever the decoders raise on a broken file.
     """
     import tifffile
@@ -55,7 +56,7 @@ def read_tiff(handle: BinaryIO, size: int, reading: ImageReading) -> npt.NDArray
         first = pages[taken[0]] if taken[0] < len(pages) else pages[0]
         _check_size(first, size, len(taken))
         if len(pages) == int(np.prod(lengths)):
-            return join_frames([_page(file, pages[k], handle) for k in taken], "pages")
+            return join_frames([_page(file, pages[k], handle, path) for k in taken], "pages")
         volume = _level(file, reading).asarray()  # one page that stands for many, as ImageJ writes them
         flat = volume.reshape(-1, *volume.shape[len(lengths) :])
         return join_frames([_finished(flat[k], pages[0]) for k in taken], "pages")
@@ -115,25 +116,34 @@ def _check_size(page: Any, size: int, count: int) -> None:
         )
 
 
-def _page(file: Any, page: Any, handle: BinaryIO) -> npt.NDArray[Any]:
-    """Decode one page: 8 bits and less by Pillow, which knows every compression of them, all others by tifffile."""
+def _page(file: Any, page: Any, handle: BinaryIO, path: Path | None) -> npt.NDArray[Any]:
+    """Decode one page: 8 bits and less by Pillow where it knows the compression, all others by tifffile."""
     page = page.aspage() if hasattr(page, "aspage") else page
     bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
     plain = page.photometric in (0, 1, 3) and page.samplesperpixel == 1
     colour = page.photometric in (2, 5, 6) and page.samplesperpixel in (3, 4) and page.planarconfig == 1
     top = isinstance(page.index, int) and getattr(page, "treeindex", (0,)) == (page.index,)
-    if bits <= 8 and page.sampleformat == 1 and top and (plain or colour):
+    if bits <= 8 and page.sampleformat == 1 and top and (plain or colour) and _is_for_pillow(file, page):
         return _by_pillow(handle, page.index)
     if page.photometric in (6, 8) and bits <= 8 and int(page.compression) not in _TO_RGB:
         raise DataError(f"its colours are {_PHOTOMETRIC[page.photometric]} in a layout that is not read; save as RGB")
     try:
         return _finished(page.asarray(), page)
-    except (ValueError, NotImplementedError) as error:  # the second for samples of 12 bits, which lie in pairs
+    except (ValueError, NotImplementedError, ImportError) as error:  # in words of tifffile, or of imagecodecs
         if "imagecodecs" not in str(error):
             raise
         if top and plain and bits == 16 and page.sampleformat == 1:
             return _finished(_by_pillow(handle, page.index, turn=False), page)
-        raise MissingExtraError("imagecodecs", "slides") from error
+        seen = level_of_size(path, page.imagewidth, page.imagelength) if path and colour and bits == 8 else None
+        if seen is None:
+            raise MissingExtraError("imagecodecs", "slides") from error
+        return seen
+
+
+def _is_for_pillow(file: Any, page: Any) -> bool:
+    """Whether Pillow knows the compression, and finds the page: in files of Hamamatsu it does so up to 4 GiB."""
+    found = not getattr(file, "is_ndpi", False) or file.filehandle.size < 2**32
+    return found and int(page.compression) in TiffImagePlugin.COMPRESSION_INFO
 
 
 def _by_pillow(handle: BinaryIO, index: int, *, turn: bool = True) -> npt.NDArray[Any]:
