@@ -34,7 +34,7 @@ class PixelComponentsEncoder(Encoder):
     learns = True
 
     def __init__(
-        self, spec: ModalitySpec, *, dim: int = 64, components: int = 80, hidden: int = 0, dropout: float = 0.1
+        self, spec: ModalitySpec, dim: int = 64, components: int = 80, hidden: int = 0, dropout: float = 0.1
     ) -> None:
         super().__init__(spec, dim)
         if dim < 1 or components < 1 or hidden < 0 or not 0 <= dropout < 1:

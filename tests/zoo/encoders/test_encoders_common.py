@@ -31,13 +31,14 @@ CASES: dict[str, ModalitySpec] = {
     "MoleculeEncoder": ModalitySpec("drug", "molecule", (32 + 20,), descriptors=32),
     "PeptideBagEncoder": ModalitySpec("protein", "protein", (20,)),
     "PeptideComponentsEncoder": ModalitySpec("protein", "protein", (20,)),
+    "PixelComponentsEncoder": ModalitySpec("xray", "image", (1, 16, 24)),
     "FrozenImageEncoder": ModalitySpec("xray", "image", (1, 16, 24)),
     "FrozenTextEncoder": ModalitySpec("note", "text", (18,), vocab_size=50),
 }
 FROZEN = ("FrozenImageEncoder", "FrozenTextEncoder")
-OTHERS = (*FROZEN, "MLPEncoder", "PeptideBagEncoder", "PeptideComponentsEncoder")
+OTHERS = (*FROZEN, "MLPEncoder", "PeptideBagEncoder", "PeptideComponentsEncoder", "PixelComponentsEncoder")
 """Encoders that are the default of no kind, and that have no heads and no depth."""
-SHALLOW = ("MLPEncoder", "PeptideBagEncoder", "PeptideComponentsEncoder")
+SHALLOW = ("MLPEncoder", "PeptideBagEncoder", "PeptideComponentsEncoder", "PixelComponentsEncoder")
 """Encoders that are shallow as a whole: ``embed`` uses every parameter."""
 NAMES = sorted(CASES)
 CODES = {"dna": 6, "protein": 22, "text": 50, "molecule": 30}
@@ -72,6 +73,8 @@ def sizes(name: str) -> dict[str, object]:
         return {"dim": 32, "k": 2, "hidden": 48, "dropout": 0.0}
     if name == "PeptideComponentsEncoder":
         return {"dim": 32, "k": 2, "components": 24, "hidden": 48, "dropout": 0.0}
+    if name == "PixelComponentsEncoder":
+        return {"dim": 32, "components": 24, "hidden": 48, "dropout": 0.0}
     if name == "MLPEncoder":
         return {"dim": 32, "hidden": (24, 16), "embedding": 4, "dropout": 0.0}
     return {"dim": 32, "depth": 1, "heads": 4}

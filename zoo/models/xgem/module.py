@@ -90,6 +90,7 @@ class XGeM(L.LightningModule):
         self._digest = ""
         self._average: Any = None
         self._kept_average: Any = None
+        self.strict_loading = False  # the checkpoint of a stage holds its own weights alone
         self.requires_grad_(False).eval()
 
     # -- stages ----------------------------------------------------------------------------------------------
@@ -258,7 +259,10 @@ class XGeM(L.LightningModule):
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the averaged weights."""
+        """Keep what the stage trains, and its average: what stands before is kept elsewhere, the rest may change."""
+        stage = self._stage()
+        own = [f"parts.{p}." for p in (*stage.trained(), *(f"standards.{m}" for m in self._scaled_by(stage.name)))]
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k.startswith(tuple(own))}
         if self._average is not None:
             checkpoint["average"] = self._average.state_dict()
 
