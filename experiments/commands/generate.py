@@ -73,7 +73,7 @@ class Generate(Command):
 
         bundle = load(options.model, device=options.device)
         request = asked(options)
-        check_request(bundle, request)
+        check_request(bundle.model, request)
         rows = bundle.rows(options.table, options.folder)
         written = Written(options.out, identity(bundle, options, request), {"lines": LINES}, STATE)
         begin = written.begin({"lines": ""})
@@ -109,7 +109,13 @@ def asked(options: argparse.Namespace) -> GenerationRequest:
 
 
 def identity(bundle: Bundle, options: argparse.Namespace, request: GenerationRequest) -> dict[str, Any]:
-    """What generated files are of: model, table and request."""
+    """What generated files are of: model, table and request.
+
+    Args:
+        bundle: of the model.
+        options: of the command line, which name the table.
+        request: what was asked for.
+    """
     from zoo.bundle.files import checksum
 
     told = json.loads(json.dumps(asdict(request)))
@@ -130,7 +136,7 @@ def make_rows(bundle: Bundle, rows: NewRows, request: GenerationRequest, written
     with steps("making", len(rows), written.rows) as progress:
         for start in range(written.rows, len(rows), ROWS):
             stop = min(start + ROWS, len(rows))
-            made = generate_part(bundle, rows, start, stop, request)
+            made = generate_part(bundle.model, bundle.preprocessing, rows, range(start, stop), request)
             lines = [line_of(one, request, written.folder) for one in made]
             problems = [one.problem for one in made if one.draw == 0]
             written.add({"lines": "".join(json.dumps(line) + "\n" for line in lines)}, stop, problems)
@@ -194,7 +200,8 @@ def draw_grid(bundle: Bundle, rows: NewRows, request: GenerationRequest, count: 
     from zoo.rendering.grid import save_grid
 
     count = min(count, len(rows), ROWS)
-    read, made = rows.read(0, count), generate_part(bundle, rows, 0, count, request)
+    read = rows.read(0, count)
+    made = generate_part(bundle.model, bundle.preprocessing, rows, range(count), request)
     names = list(bundle.model.modalities)
     heads = [f"real {m}" for m in names]
     heads += [f"generated {m}, draw {d}" for d in range(request.draws) for m in request.targets]

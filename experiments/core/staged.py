@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from zoo.callbacks.report import ReportCallback, run_folder
 from zoo.data import DataModule
-from zoo.errors import DataError, SpecError
+from zoo.errors import SpecError
 from zoo.models.staged import StagedModel, StagePlan
 from zoo.models.xgem.module import digest_of
 
@@ -124,16 +124,3 @@ def stage_callbacks(callbacks: Sequence[L.Callback], keep: ModelCheckpoint) -> l
     """
     left = [c for c in callbacks if not isinstance(c, ModelCheckpoint | ReportCallback)]
     return [c if isinstance(c, SaveConfigCallback) else copy.deepcopy(c) for c in left] + [keep]
-
-
-def read_stage(folder: Path) -> dict[str, Any]:
-    """What is known of a finished stage.
-
-    Raises:
-        DataError: the file is missing or broken.
-    """
-    try:
-        found: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError) as error:
-        raise DataError(f"no finished stage ({error})", file=folder / STATE) from error

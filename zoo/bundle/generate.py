@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 
 from zoo.contract import collate
+from zoo.data import NewRows, Preprocessing
 from zoo.errors import SpecError, unknown_name
 from zoo.generation.diffusion.process import SamplingOptions
-from zoo.models.base import Generates, lightning_module, require
-
-if TYPE_CHECKING:
-    from zoo.bundle.load import Bundle
-    from zoo.data import NewRows
+from zoo.models.base import Generates, TaskModel, lightning_module, require
 
 ROWS = 16
 """Rows that are made at once. The number is fixed, so that sums run in one order whatever rows come together."""
@@ -62,19 +59,19 @@ class GeneratedRow:
     problem: str = ""
 
 
-def check_request(bundle: Bundle, request: GenerationRequest) -> None:
+def check_request(model: TaskModel, request: GenerationRequest) -> None:
     """Refuse what the model cannot make.
 
     Args:
-        bundle: of the model.
+        model: that shall make it.
         request: what is to be made.
 
     Raises:
         SpecError, UnknownNameError: the model makes nothing, a modality is not one of its own, or is both given and
             made.
     """
-    require(bundle.model, Generates, "generate")
-    known = bundle.model.modalities
+    require(model, Generates, "generate")
+    known = model.modalities
     for name in (*request.targets, *(request.given or ())):
         if name not in known:
             raise unknown_name("modality", name, known)
@@ -88,35 +85,35 @@ def check_request(bundle: Bundle, request: GenerationRequest) -> None:
 
 
 def generate_part(
-    bundle: Bundle, rows: NewRows, start: int, stop: int, request: GenerationRequest
+    model: TaskModel, preprocessing: Preprocessing, rows: NewRows, places: range, request: GenerationRequest
 ) -> list[GeneratedRow]:
     """Make what is asked for of some rows, by their place; draws of a row stand together.
 
     What is made of a row follows from the row, its id, the seed and the draw, and not from the rows beside it.
 
     Args:
-        bundle: of the model.
+        model: that makes it.
+        preprocessing: of its bundle.
         rows: of ``Bundle.rows``.
-        start: the first.
-        stop: one behind the last, at most ROWS after it.
+        places: of the rows, one after the other; ROWS at most.
         request: what is to be made.
 
     Raises:
         SpecError: these are too many rows.
     """
-    if stop - start > ROWS:
-        raise SpecError(f"at most {ROWS} rows are made at once, got {stop - start}")
-    read = rows.read(start, stop)
-    given = request.given if request.given is not None else tuple(bundle.model.modalities)
+    if len(places) > ROWS:
+        raise SpecError(f"at most {ROWS} rows are made at once, got {len(places)}")
+    read = rows.read(places.start, places.stop)
+    given = request.given if request.given is not None else tuple(model.modalities)
     told = [tuple(m for m in row.sample.inputs if m in given and m not in request.targets) for row in read]
     usable = [k for k in range(len(read)) if told[k]]
     made: dict[tuple[int, int], dict[str, object]] = {}
     if usable:
         samples = [read[k].sample for k in usable]
         padded = samples + samples[-1:] * (ROWS - len(samples))
-        module = lightning_module(bundle.model)
-        batch = collate(padded, list(bundle.model.modalities.values()), []).to(module.device)
-        maker = cast(Generates, bundle.model)
+        module = lightning_module(model)
+        batch = collate(padded, list(model.modalities.values()), []).to(module.device)
+        maker = cast(Generates, model)
         with torch.inference_mode():
             for draw in range(request.draws):
                 tensors = maker.generate(
@@ -129,12 +126,12 @@ def generate_part(
                     joint=request.joint,
                 )
                 for place, k in enumerate(usable):
-                    decoded = {m: bundle.preprocessing.decode(m, v[place].cpu()) for m, v in tensors.items()}
+                    decoded = {m: preprocessing.decode(m, v[place].cpu()) for m, v in tensors.items()}
                     made[(k, draw)] = decoded
     found = []
     for k, row in enumerate(read):
         said = [*row.problems, *([] if told[k] else ["nothing was made: the row has no modality that may be told"])]
         for draw in range(request.draws):
             values = made.get((k, draw), {})
-            found.append(GeneratedRow(start + k, row.sample.id, draw, told[k], values, "; ".join(said)))
+            found.append(GeneratedRow(places.start + k, row.sample.id, draw, told[k], values, "; ".join(said)))
     return found

@@ -173,14 +173,13 @@ class Bundle:
             SpecError, UnknownNameError: the model makes nothing, or not this.
         """
         request = GenerationRequest(tuple(targets), None if given is None else tuple(given), draws, seed, sampling)
-        check_request(self, request)
+        check_request(self.model, request)
         rows = self.rows(table, folder)
-        parts = range(0, len(rows), GENERATED_ROWS)
-        return [
-            made
-            for start in parts
-            for made in generate_part(self, rows, start, min(start + GENERATED_ROWS, len(rows)), request)
-        ]
+        found: list[GeneratedRow] = []
+        for start in range(0, len(rows), GENERATED_ROWS):
+            places = range(start, min(start + GENERATED_ROWS, len(rows)))
+            found += generate_part(self.model, self.preprocessing, rows, places, request)
+        return found
 
     def rows(self, table: object, folder: str | Path | None = None) -> NewRows:
         """New rows, ready to be read; see ``predict``."""

@@ -67,10 +67,6 @@ class Stage(ABC):
         """Modalities whose training rows ``learn`` is to be given; here none."""
         return ()
 
-    def latent_modalities(self) -> Sequence[str]:
-        """Modalities whose latents and prompts the batches hold; all, unless a stage needs fewer."""
-        return tuple(self.parts.modalities)
-
 
 def mean_over_ranks(values: Tensor) -> Tensor:
     """The mean of (N,) values over the rows of all processes, as DDP averages it; 0 where there is none.
