@@ -113,7 +113,7 @@ def copies_in(reading: Reading, modality: str, prints: Prints) -> list[Finding]:
     """
     judged = Judged()
     chance = _chance_rows(reading, modality)
-    ignored = 0
+    ignored, apart = 0, True
     for rows in prints.clusters():
         if len(rows) < 2:
             continue
@@ -121,9 +121,12 @@ def copies_in(reading: Reading, modality: str, prints: Prints) -> list[Finding]:
             ignored += len(rows) - 1
             continue
         _add(judged, reading, rows.tolist())
+        apart = apart and _told_apart(reading, modality, rows.tolist())
     if not judged.sets:
         return []
     level, why = _level(reading, modality, judged)
+    if level == "leak" and apart:
+        level, why = "note", "other columns, which repeat more seldom, tell these rows apart"
     message = (
         f"{judged.rows - judged.sets} of {len(prints.rows)} rows repeat another exactly ({judged.sets} different "
     )
@@ -135,11 +138,31 @@ def copies_in(reading: Reading, modality: str, prints: Prints) -> list[Finding]:
     return [Finding("identical", level, modality, message, handled, _numbers(judged), judged.pairs(), remedy)]
 
 
+def _told_apart(reading: Reading, modality: str, rows: Sequence[int]) -> bool:
+    """Whether tables that repeat more seldom than this one differ between all rows of equal content.
+
+    Columns such as age, stage and sex depend on each other, so that more people share them than chance would have it;
+    copies share the rest too.
+    """
+    if modality not in reading.tables:
+        return False
+
+    def variety(name: str) -> float:
+        return len(reading.prints[name].keys) / len(reading.prints[name].rows)
+
+    better = [m for m in reading.tables if m != modality and variety(m) > variety(modality)]
+    contents = [dict(zip(reading.prints[m].rows, reading.prints[m].contents, strict=True)) for m in better]
+    told = [tuple(held.get(row, -1) for held in contents) for row in rows]
+    return bool(better) and len(set(told)) == len(rows) and all(-1 not in t for t in told)
+
+
 def _chance_rows(reading: Reading, modality: str) -> set[int]:
+    """Rows whose content may repeat by chance, or says nothing: all is unknown or 0, as counts of nothing are."""
     if modality not in reading.tables:
         return set()
     rows, columns = reading.tables[modality]
-    return {rows[k] for k in np.flatnonzero(by_chance(columns)).tolist()}
+    empty = np.logical_and.reduce([[v is None or v == 0 for v in values] for values in columns.values()])
+    return {rows[k] for k in np.flatnonzero(by_chance(columns) | empty).tolist()}
 
 
 def _near(reading: Reading, modality: str, prints: Prints) -> list[Finding]:

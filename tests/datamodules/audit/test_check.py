@@ -170,6 +170,49 @@ def test_repeated_text(tmp_path: Path) -> None:
     assert (finding.kind, finding.what, finding.numbers["across"]) == ("identical", "text", 1)
 
 
+def people(copied: tuple[str, ...], seed: int = 0) -> list[dict[str, object]]:
+    """48 people of 40 genes and some dependent columns; two of different splits share the columns named."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for k in range(48):
+        stage = int(rng.integers(0, 24))
+        rows.append(
+            {"id": f"v{k}", "split": ("train", "val", "test")[k % 3], "disease": ("asthma", "copd")[k % 2]}
+            | {f"c{j}": (stage * (j + 3)) % 25 + 1 for j in range(6)}
+            | {f"g{j}": round(float(v), 4) for j, v in enumerate(rng.normal(size=40))}
+        )
+    rows[4] |= {c: v for c, v in rows[3].items() if c[0] in copied}
+    return rows
+
+
+def of_people(root: Path, rows: list[dict[str, object]]) -> list[Finding]:
+    entry = table(root, rows)
+    modalities = {n: {"kind": "tabular", "columns": [f"{n[0]}[0-9]*"]} for n in ("clinical", "genes")}
+    settings = {"id": "id", "split": "split", "modalities": modalities, "tasks": entry.settings["tasks"]}
+    return found(check(Entry(Table, settings, "datamodules.sources.Table"), root).report, "identical")
+
+
+def test_dependent_columns_that_repeat_are_no_copies_where_others_differ(tmp_path: Path) -> None:
+    """Of 645 tumours 82 share age, stage and race with another patient, and none its genes."""
+    (finding,) = of_people(tmp_path, people(copied=()))
+    assert (finding.level, finding.what) == ("note", "clinical")
+    assert "tell these rows apart" in finding.message
+
+
+@pytest.mark.parametrize("copied", [("c", "g"), ("g",)])
+def test_rows_that_repeat_in_what_seldom_repeats_are_copies(tmp_path: Path, copied: tuple[str, ...]) -> None:
+    leaks = [f.what for f in of_people(tmp_path, people(copied)) if f.level == "leak"]
+    assert leaks == (["clinical", "genes"] if "c" in copied else ["genes"])
+
+
+def test_rows_of_which_nothing_was_measured_are_no_copies(tmp_path: Path) -> None:
+    """Of 24 patients no laboratory value was measured: all is unknown, and counts of measurements are 0."""
+    rows = people(copied=())
+    for row in rows[3:6]:
+        row |= {f"g{j}": "0" if j % 2 else "" for j in range(40)}
+    assert [f.level for f in of_people(tmp_path, rows) if f.what == "genes"] == []
+
+
 def test_sources_that_share_samples(tmp_path: Path) -> None:
     write("uci_splice", tmp_path / "uci_splice")
     write("uci_splice", tmp_path / "copy")
