@@ -104,10 +104,11 @@ class ZooCLI(LightningCLI):
         """Test the best weights, or the last where nothing was monitored, and write the bundle of them."""
         settings = self.config[self.subcommand]
         options: BundleOptions = self.config_init[self.subcommand].bundle
+        model: L.LightningModule = self.model
         if isinstance(self.model, Generates):
             if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
-                write_samples(self.trainer, self.model, run_folder(self.trainer))
-            write_bundle(self.trainer, self.model, self.datamodule, options, self._model_config())
+                write_samples(self.trainer, model, run_folder(self.trainer))
+            write_bundle(self.trainer, model, self.datamodule, options, self._model_config())
             return
         best = [
             c.best_model_path

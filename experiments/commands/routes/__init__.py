@@ -120,9 +120,8 @@ class Look:
         pictures = [m for m in self.names if MODALITIES.get(self.model.modalities[m].kind).pixels]
         texts = [m for m in self.names if MODALITIES.get(self.model.modalities[m].kind).language]
         probes = {m: ImageProbe.fit(tables.as_pixels(self.train.values(m)), self.train.labels) for m in pictures}
-        found.append(
-            tables.reconstruction_table([self._reconstructed(m, probes.get(m)) for m in [*pictures, *texts]])
-        )
+        back = [self._reconstructed(m, probes.get(m)) for m in [*pictures, *texts]]
+        found.append(tables.reconstruction_table(back))
         for m in pictures:
             found.append(tables.image_table(m, self._image_lines(m, probes[m])))
         for m in texts:
@@ -155,9 +154,8 @@ class Look:
 
     def _neighbours(self, told: tuple[str, ...]) -> list[int]:
         """The training row that is nearest to each test row by the sum of the vectors of what is told."""
-        return tables.retrieved(
-            *(sum((self.vectors[s][m] for m in told), torch.zeros(())) for s in ("test", "train"))
-        )
+        test, train = (torch.stack([self.vectors[s][m] for m in told]).sum(0) for s in ("test", "train"))
+        return tables.retrieved(test, train)
 
     def _image_lines(self, target: str, probe: ImageProbe) -> list[dict[str, object]]:
         real = tables.as_pixels(self.rows.values(target))
@@ -197,15 +195,8 @@ class Look:
         if probe is None:
             return {"modality": modality, "error": tables.word_errors(back, real), "n": len(self.rows)}
         error = float((back - real).abs().mean())
-        line = tables.image_row(
-            modality,
-            tables.as_pixels(back),
-            tables.as_pixels(real),
-            self.rows,
-            probe,
-            self.classes,
-            self.options.resamples,
-        )
+        made, resamples = tables.as_pixels(back), self.options.resamples
+        line = tables.image_row(modality, made, tables.as_pixels(real), self.rows, probe, self.classes, resamples)
         return {**line, "modality": modality, "error": error}
 
 

@@ -1,4 +1,4 @@
-"""A classifier of findings that is trained on real images, and the components of pixels in which distances are taken."""
+"""A classifier of findings that is trained on real images, and components of pixels that distances are taken in."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from datamodules.core.thinning import thinned
 from torch import Tensor
 
 from datamodules.core.base import BaseDataModule
 from zoo.contract import TASKS, Batch, TaskSpec
 from zoo.errors import DataError
 from zoo.evaluation.generated.agreement import UNKNOWN
+from zoo.thinning import thinned
 
 Whole = npt.NDArray[np.int64]
 

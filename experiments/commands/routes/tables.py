@@ -14,12 +14,14 @@ from experiments.commands.routes.rows import Rows, pixels
 from zoo.errors import DataError
 from zoo.evaluation.generated.agreement import AgreementOptions, image_agreement
 from zoo.evaluation.generated.distance import distance
-from zoo.evaluation.generated.findings.labeler import FINDINGS, FindingsLabeler
+from zoo.evaluation.generated.findings.labeler import FindingsLabeler
+from zoo.evaluation.generated.findings.rules import FINDINGS
 from zoo.evaluation.generated.findings.scores import positive, score_findings
 from zoo.evaluation.generated.text import compare_texts
 from zoo.evaluation.resampling import Interval, Resampler
 from zoo.results import Column, Table
 
+Bools = npt.NDArray[np.bool_]
 NEAREST = 10
 """Rows among which the right one counts as found."""
 
@@ -93,7 +95,6 @@ def image_row(
         "route": name,
         "frechet": far.matched,
         "floor": far.floor,
-        "gap": far.gap,
         "n": len(rows),
     }
     known = list(probe.models)
@@ -168,15 +169,11 @@ def text_table(
     return Table(f"texts-{modality}", f"{modality}: texts by route, beside texts that cost nothing", columns, lines)
 
 
-def _balanced(
-    said: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_], units: Sequence[str], resamples: int
-) -> Interval:
+def _balanced(said: Bools, truth: Bools, units: Sequence[str], resamples: int) -> Interval:
     """Balanced accuracy with its interval."""
     resampler = Resampler(list(units), resamples=resamples)
-    counts = [
-        resampler.sums(x.astype(np.float64)[:, None], list(units))[:, 0]
-        for x in (said & truth, truth, ~said & ~truth, ~truth)
-    ]
+    parts = np.column_stack([said & truth, truth, ~said & ~truth, ~truth]).astype(np.float64)
+    counts = resampler.sums(parts, list(units)).T
     with np.errstate(divide="ignore", invalid="ignore"):
         draws = (counts[0] / counts[1] + counts[2] / counts[3]) / 2
     return resampler.interval(draws, bounds=(0.0, 1.0))
