@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +51,47 @@ def fit_stages(
     Raises:
         SpecError: a stage is needed that is neither finished nor asked for.
     """
+    warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
+    for name in ("lightning.pytorch", "lightning.fabric"):  # else each stage says which devices there are
+        logging.getLogger(name).setLevel(logging.WARNING)
+    data.trainer = trainer
+    with _folder(model, trainer) as root:
+        _fit_all(model, data, trainer, make_trainer, config, root)
+    told: Any = trainer
+    data.trainer, told.datamodule = trainer, data
+
+
+@contextmanager
+def _folder(model: Any, trainer: L.Trainer) -> Iterator[Path]:
+    """Where stages are kept; nothing is kept of a fast_dev_run."""
+    staged: StagedModel = model
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+        return
+    yield Path(staged.stages_folder) if staged.stages_folder else run_folder(trainer).parent / "stages"
+
+
+def _fit_all(
+    model: L.LightningModule,
+    data: L.LightningDataModule,
+    trainer: L.Trainer,
+    make_trainer: Callable[[int, ModelCheckpoint], L.Trainer],
+    config: Mapping[str, Any],
+    root: Path,
+) -> None:
+    """Fit or take over every stage; see ``fit_stages``.
+
+    Args:
+        model: a StagedModel.
+        data: that it is trained on.
+        trainer: of the whole run.
+        make_trainer: makes the trainer of a stage.
+        config: ``init_args`` of the model as plain data.
+        root: folder of the stages.
+    """
     staged, known, rows = _parts(model, data)
     console = Console()
-    root = Path(staged.stages_folder) if staged.stages_folder else run_folder(trainer).parent / "stages"
-    data.trainer = trainer
     plan = [p for p in known if p.steps]
     folders = {p.name: root / f"{p.name}-{digest_of(staged.identity(p.name, config, rows))}" for p in plan}
     needed = {n for p in plan if p.runs for n in p.needs}
@@ -69,8 +110,6 @@ def fit_stages(
             )
         else:
             _say(trainer, console, f"{head}: left out, since it is not named under model.training.only")
-    told: Any = trainer
-    data.trainer, told.datamodule = trainer, data
 
 
 def _parts(model: Any, data: Any) -> tuple[StagedModel, Sequence[StagePlan], DataModule]:

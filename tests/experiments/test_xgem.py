@@ -183,3 +183,20 @@ def test_what_cannot_be_made_is_refused(fitted: Path, root: Path, call) -> None:
     assert "is in both" in call(*common, "--make", "frontal", "--given", "frontal")[1]
     assert "sampler 'euler' is unknown" in call(*common, "--make", "frontal", "--sampler", "euler")[1]
     assert "generate needs --make" in call(*common)[1]
+
+
+def test_every_route_is_scored(fitted: Path, root: Path, call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    bundle = str(fitted / "runs" / "xgem" / "version_0" / "bundle")
+    common = ("routes", *SMALL, f"--data.root={root}", "--bundle", bundle, "--steps", "2", "--resamples", "20")
+    code, said = call(*common, "--out", str(tmp_path / "routes"))
+    assert code == 0, said[-2000:]
+    result = json.loads((tmp_path / "routes" / "result.json").read_text())
+    names = [t["name"] for t in result["tables"]]
+    assert names == ["prompts", "reconstructions", "images-frontal", "images-lateral", "texts-report"]
+    routes = [r["route"] for r in result["tables"][2]["rows"]]
+    assert routes[:3] == ["nothing", "lateral", "nearest training row by lateral"]
+    assert {"report", "lateral + report"} <= set(routes)
+    assert all(r["floor"] > 0 for r in result["tables"][2]["rows"])
+    code, said = call(*common, "--data.processing.processors.report.init_args.max_length=9")
+    assert code == 1
+    assert "was trained on other modalities, sizes or vocabularies" in said
