@@ -94,11 +94,13 @@ class ZooCLI(LightningCLI):
             )
         fit_stages(model, self.datamodule, self.trainer, self._stage_trainer, self._model_config()["init_args"])
 
-    def _stage_trainer(self, steps: int, keep: ModelCheckpoint) -> L.Trainer:
-        """The trainer of one stage."""
+    def _stage_trainer(self, steps: int, every: int, keep: ModelCheckpoint) -> L.Trainer:
+        """The trainer of one stage, which validates every so many steps."""
         held: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         told = {**self._get(self.config_init, "trainer", default={}), "callbacks": stage_callbacks(held, keep)}
-        return L.Trainer(**{**told, "max_steps": steps, "max_epochs": -1, "enable_checkpointing": True})
+        length = {"max_steps": steps, "max_epochs": -1, "enable_checkpointing": True}
+        often = {"check_val_every_n_epoch": None, "val_check_interval": every}  # a stage has steps, not epochs
+        return L.Trainer(**{**told, **length, **often})
 
     def after_fit(self) -> None:
         """Test the best weights, or the last where nothing was monitored, and write the bundle of them."""

@@ -33,7 +33,7 @@ def fit_stages(
     model: L.LightningModule,
     data: L.LightningDataModule,
     trainer: L.Trainer,
-    make_trainer: Callable[[int, ModelCheckpoint], L.Trainer],
+    make_trainer: Callable[[int, int, ModelCheckpoint], L.Trainer],
     config: Mapping[str, Any],
 ) -> None:
     """Fit every stage that is asked for and not finished yet.
@@ -45,7 +45,7 @@ def fit_stages(
         model: a StagedModel.
         data: that it is trained on.
         trainer: of the whole run, which knows its folder and its logger, and does not fit itself.
-        make_trainer: makes the trainer of a stage from its number of steps and what keeps its checkpoints.
+        make_trainer: makes the trainer of a stage from its steps, those between validations, and what keeps checkpoints.
         config: ``init_args`` of the model as plain data.
 
     Raises:
@@ -76,7 +76,7 @@ def _fit_all(
     model: L.LightningModule,
     data: L.LightningDataModule,
     trainer: L.Trainer,
-    make_trainer: Callable[[int, ModelCheckpoint], L.Trainer],
+    make_trainer: Callable[[int, int, ModelCheckpoint], L.Trainer],
     config: Mapping[str, Any],
     root: Path,
 ) -> None:
@@ -128,13 +128,13 @@ def _fit_stage(
     data: DataModule,
     stage: StagePlan,
     folder: Path,
-    make_trainer: Callable[[int, ModelCheckpoint], L.Trainer],
+    make_trainer: Callable[[int, int, ModelCheckpoint], L.Trainer],
     identity: Mapping[str, Any],
 ) -> None:
     """Fit one stage from where it stands, and keep its weights."""
     began = time.monotonic()
     keep = ModelCheckpoint(dirpath=folder, filename="last", every_n_train_steps=stage.checkpoint_every)
-    trainer = make_trainer(stage.steps, keep)
+    trainer = make_trainer(stage.steps, stage.checkpoint_every, keep)
     rows = model.begin(stage.name, data, folder.parent)
     last = folder / LAST
     trainer.fit(model, datamodule=rows, ckpt_path=str(last) if last.exists() else None, weights_only=True)

@@ -19,7 +19,7 @@ class StagePlan:
     Attributes:
         name: such as "denoiser.frontal".
         steps: updates.
-        checkpoint_every: steps between checkpoints.
+        checkpoint_every: steps between checkpoints, and between validations.
         needs: names of the stages that must be finished before.
         runs: whether it is asked for; else it is loaded where it is finished, and needed where another needs it.
     """

@@ -32,7 +32,13 @@ def interval(found: Interval, key: str = "value") -> dict[str, float]:
 
 
 def number(key: str, label: str, words: str) -> Column:
-    """A column of figures with intervals."""
+    """A column of figures with intervals.
+
+    Args:
+        key: of the figure in a row.
+        label: heading.
+        words: what the column holds.
+    """
     return Column(key, label, "number", f"{key}_low", f"{key}_high", words)
 
 

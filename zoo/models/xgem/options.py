@@ -46,7 +46,7 @@ class StageOptions:
         weight_decay: on matrices.
         warmup: share of the steps in which the rate rises.
         ema: decay of the averaged weights that the stage ends with; 0 keeps the last ones.
-        checkpoint_every: steps between checkpoints, from which a killed stage goes on.
+        checkpoint_every: steps between checkpoints, from which a killed stage goes on, and between validations.
     """
 
     steps: int = 1000
@@ -78,7 +78,7 @@ class AlignmentOptions(StageOptions):
         weight_decay: on matrices.
         warmup: share of the steps in which the rate rises.
         ema: decay of the averaged weights that the stage ends with; 0 keeps the last ones.
-        checkpoint_every: steps between checkpoints, from which a killed stage goes on.
+        checkpoint_every: steps between checkpoints, from which a killed stage goes on, and between validations.
         width: of the tokens that latents are projected to.
         contrast: weight of InfoNCE between the projections of two modalities.
         context_source: "other" as the paper says: a denoiser attends to the latents of the others; "self" as the
