@@ -45,7 +45,7 @@ def fit_stages(
         model: a StagedModel.
         data: that it is trained on.
         trainer: of the whole run, which knows its folder and its logger, and does not fit itself.
-        make_trainer: makes the trainer of a stage from its steps, those between validations, and what keeps checkpoints.
+        make_trainer: makes the trainer of a stage from its steps, those between validations, and its checkpoints.
         config: ``init_args`` of the model as plain data.
 
     Raises:
