@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -60,6 +60,6 @@ class RowNoise:
 
 
 def _mixed(seed: int, what: str, row: str) -> int:
-    """A seed of 64 bits for a row."""
+    """A seed for a row."""
     name = f"{seed}/{what}/{row}".encode()
-    return zlib.crc32(name) << 31 | zlib.adler32(name[::-1]) & 0x7FFFFFFF
+    return int.from_bytes(hashlib.sha256(name).digest()[:4], "big")  # the generator takes 32 bits

@@ -23,6 +23,8 @@ class DiffusionOptions:
 
     Attributes:
         prediction: "epsilon" for the noise (Ho et al. 2020), "v_prediction" for the velocity (Salimans and Ho 2022).
+            With the velocity the last step is pure noise (Lin et al. 2024); with the noise it keeps a trace of the
+            latent, so that small models draw what the mean of their first noise happens to say.
         timesteps: noise levels that training knows.
         schedule: of diffusers, such as "scaled_linear" or "squaredcos_cap_v2".
         beta_start: variance that the first step adds, for linear schedules.
@@ -91,6 +93,7 @@ class Process:
             "beta_schedule": self.options.schedule,
             "prediction_type": self.options.prediction,
             "timestep_spacing": "trailing",
+            "rescale_betas_zero_snr": self.options.prediction == "v_prediction",
         }
         if "linear" in self.options.schedule:
             told |= {"beta_start": self.options.beta_start, "beta_end": self.options.beta_end}
