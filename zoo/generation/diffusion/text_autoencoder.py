@@ -157,6 +157,7 @@ class TextAutoencoder(Autoencoder):
         """Cross-entropy a word of each text, and the weighed divergence in nats a word: (N,)."""
         if not len(x):
             return x.new_zeros(0, dtype=torch.float32) + sum(p.sum() for p in self.parameters()) * 0.0
+        x = self._short(x)
         posterior = self.encode(x)
         latent = posterior.draw(noise)
         losses, written = self.word_losses(x, latent, self._hide(x) if self.training else None)
@@ -164,6 +165,10 @@ class TextAutoencoder(Autoencoder):
         weight = self.beta * min(1.0, max(0.0, 4.0 * progress - 2.0))
         words = written.sum(1)
         return (losses.sum(1) + weight * free) / words
+
+    def _short(self, x: Tensor) -> Tensor:
+        """Codes (N, l) without the columns that are padding in every row, but for the first of them."""
+        return x[:, : min(x.shape[1], int((x != PAD).sum(1).max()) + 1)]
 
     def _hide(self, x: Tensor) -> Tensor:
         """Codes (N, L) of which some are replaced by the code of a hidden word."""
