@@ -175,6 +175,28 @@ def test_what_is_made_of_a_row_does_not_depend_on_the_rows_beside_it(fitted: Pat
     assert "no modality that may be told" in made[1].problem
 
 
+def test_what_a_bundle_made_is_audited(fitted: Path, root: Path, call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    bundle = str(fitted / "runs" / "xgem" / "version_0" / "bundle")
+    index = pd.read_csv(root / "openi_pairs" / "index.csv", dtype=str, keep_default_na=False)
+    for name, part in (("train", index[:20]), ("held_out", index[20:])):
+        part.to_csv(tmp_path / f"{name}.csv", index=False)
+    code, said = call(
+        "generate", "--model", bundle, "--table", str(tmp_path / "held_out.csv"), "--folder",
+        str(root / "openi_pairs"), "--make", "frontal", "report", "--steps", "2", "--grid", "0",
+        "--out", str(tmp_path / "made"),
+    )  # fmt: skip
+    assert code == 0, said
+    code, said = call(
+        "audit-generated", "--made", str(tmp_path / "made"), "--model", bundle, "--folder", str(root / "openi_pairs"),
+        "--train", str(tmp_path / "train.csv"), "--held-out", str(tmp_path / "held_out.csv"),
+    )  # fmt: skip
+    assert code == 0, said  # after six steps the model knows no row
+    told = json.loads((tmp_path / "made" / "privacy.json").read_text())
+    assert {m: v["n_made"] for m, v in told["modalities"].items()} == {"frontal": 20, "report": 20}
+    assert told["modalities"]["frontal"]["n_heldout"] == 20
+    assert (tmp_path / "made" / "closest.png").exists()
+
+
 def test_what_cannot_be_made_is_refused(fitted: Path, root: Path, call) -> None:  # type: ignore[no-untyped-def]
     bundle = str(fitted / "runs" / "xgem" / "version_0" / "bundle")
     table = str(root / "openi_pairs" / "index.csv")
