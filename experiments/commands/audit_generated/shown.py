@@ -81,7 +81,7 @@ def draw_closest(
             if pair is None:
                 line += [None] * 3
                 continue
-            said = f"{pair.value:.3g}: {made.names[pair.made]} and {train.names[pair.train]}"
+            said = f"{pair.value:.3g}: {made.names[pair.made]}; training: {train.names[pair.train]}"
             values = (made.decoded[pair.made], train.decoded[pair.train])
             line += [*(bundle.preprocessing.show(m, v, SIDE) for v in values), Shown(said)]
     save_grid(path, heads, [str(k + 1) for k in range(count)], table)

@@ -116,7 +116,7 @@ def made_values(
     found: dict[str, Values] = {}
     for number, line in enumerate(lines, 1):
         # draws of one row are no more independent than images of one patient
-        unit, name = f"row:{line['row']}", f"row {line['row']} {line['id']}, draw {line['draw']}"
+        unit, name = f"row:{line['row']}", f"row {line['row']} ({line['id']}), draw {line['draw']}"
         for m, value in line["made"].items():
             values = found.setdefault(m, Values())
             if m in texts:

@@ -127,7 +127,7 @@ def test_copies_of_training_rows_end_in_status_1_and_are_named(audit, folder: Pa
     assert (frontal["n_made"], frontal["n_train"], frontal["n_heldout"]) == (40, TRAIN, HELDOUT)
     assert frontal["compared"] == "processed values"
     for pair in frontal["closest"]:  # row k was copied of training row k
-        assert pair["made"] == f"row {pair['train']} new{pair['train']}, draw 0"
+        assert pair["made"] == f"row {pair['train']} (new{pair['train']}), draw 0"
     assert told["modalities"]["report"]["closest"][0]["value"] == 1.0
     assert (tmp_path / "made" / "closest.png").read_bytes().startswith(b"\x89PNG")
 
