@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-from tests.experiments.conftest import Run
+from tests.experiments.conftest import Run, Several
 from tests.experiments.user_package import REGISTERED, install_package, write_config, write_package
 
 
@@ -28,23 +28,28 @@ def report(folder: Path, name: str) -> dict[str, dict[str, float]]:
     return made
 
 
-def test_a_configuration_names_the_package(run: Run, tmp_path: Path) -> None:
+def test_a_configuration_names_the_package(several: Several, run: Run, tmp_path: Path) -> None:
     """plugins: [my_spectra], with the package in the current folder."""
     write_package(tmp_path)
     write_config(tmp_path / "network.yaml", linear=False, plugins="plugins: [my_spectra]")
     write_config(tmp_path / "linear.yaml", linear=True, plugins="plugins: [my_spectra]")
-    run("fit", "--config", "network.yaml")
+    names = ("network", "linear")
+    for code, said in several(*(["fit", "--config", f"{n}.yaml"] for n in names)):
+        assert code == 0, said[-3000:]
     assert set(report(tmp_path, "network")) == {"lesions", "ill"}
-    run("fit", "--config", "linear.yaml")
     found = report(tmp_path, "linear")
     assert found["lesions"]["metric"] == "explained"
     assert found["lesions"]["low"] > 0.3  # the spectrum tells the number of lesions
     assert found["ill"]["low"] > found["ill"]["chance"]
-    for name in ("network", "linear"):
-        bundle = f"runs/{name}/version_0/bundle"
-        given = ("--model", bundle, "--table", f"{bundle}/examples/rows.csv", "--out", f"out_{name}")
-        assert "needs the plugin 'my_spectra'" in run("predict", *given, ok=False).stderr
-        run("predict", *given, "--plugins", "my_spectra")
+    bundles = {n: f"runs/{n}/version_0/bundle" for n in names}
+    given = [
+        ["predict", "--model", b, "--table", f"{b}/examples/rows.csv", "--out", f"out_{n}"]
+        for n, b in bundles.items()
+    ]
+    done = several(*given, *([*g, "--plugins", "my_spectra"] for g in given))
+    assert [code for code, _ in done] == [1, 1, 0, 0], done
+    assert all("needs the plugin 'my_spectra'" in said for _, said in done[:2])
+    for name in names:
         rows = list(csv.DictReader((tmp_path / f"out_{name}" / "predictions_lesions.csv").open()))
         assert len(rows) == 2
         assert all(float(r["values"]) > 0 for r in rows)
@@ -57,13 +62,14 @@ def test_a_configuration_names_the_package(run: Run, tmp_path: Path) -> None:
     assert {(r["seed"], r["task"]) for r in table["rows"]} == {(s, t) for s in (0, 1) for t in ("lesions", "ill")}
 
 
-def test_the_command_list_shows_what_an_installed_package_has(run: Run, tmp_path: Path) -> None:
+def test_the_command_list_shows_what_an_installed_package_has(several: Several, tmp_path: Path) -> None:
     """An entry point is found without being named."""
     site = tmp_path / "site"
     write_package(site)
     install_package(site)
-    listed = run("list", PYTHONPATH=str(site)).stdout
-    assert {f: n for f, n in REGISTERED.items() if n not in shown(listed, f)} == {}
     write_config(tmp_path / "linear.yaml", linear=True)
-    run("fit", "--config", "linear.yaml", "--trainer.max_epochs=1", PYTHONPATH=str(site))
+    fit = ["fit", "--config", "linear.yaml", "--trainer.max_epochs=1"]
+    (listed, fitted) = several(["list"], fit, PYTHONPATH=str(site))
+    assert (listed[0], fitted[0]) == (0, 0), fitted[1][-3000:]
+    assert {f: n for f, n in REGISTERED.items() if n not in shown(listed[1], f)} == {}
     assert set(report(tmp_path, "linear")) == {"lesions", "ill"}

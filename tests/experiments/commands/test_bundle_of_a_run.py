@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
-import subprocess
-import sys
+import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from experiments import cli
 from experiments.commands import predict
 from experiments.core import progress
 from tests.data.protein_structures import write as write_chains
-from tests.experiments.conftest import ROOT, Call, Run
+from tests.experiments.conftest import Call, Run
 from zoo.callbacks.bundle import BundleOptions, write_bundle
 
 MANY = (
@@ -27,27 +30,30 @@ MANY = (
     "modalities: [xray, genomics, question], tasks: [disease, vqa]}}]"
 )
 """Rows enough for detectors."""
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, sys.argv.pop(1))
-from experiments.commands import predict
-add, count = predict.Written._note, []
-def die(self):
-    count.append(0)
-    if len(count) == 4:  # the batch is in the files, the note does not say so
-        os.kill(os.getpid(), signal.SIGKILL)
-    add(self)
-predict.Written._note = die
-predict.Predict().main(sys.argv[1:])
-"""
+
+
+def killed(arguments: Sequence[str]) -> None:
+    """Predict in a process of its own, until the third batch is in the files and the note does not say so."""
+    note, count = predict.Written._note, []
+
+    def die(self: predict.Written) -> None:
+        count.append(0)
+        if len(count) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        note(self)
+
+    torch.set_num_threads(1)
+    predict.Written._note = die  # type: ignore[method-assign]
+    predict.Predict().main(arguments)
 
 
 @pytest.fixture
-def fitted(run: Run, small: str, tmp_path: Path) -> tuple[Path, str]:
-    done = run("fit", "--config", small, "--bundle.write=true", "--trainer.enable_progress_bar=true",
-               "--trainer.enable_checkpointing=true")  # fmt: skip
+def fitted(call: Call, small: str, tmp_path: Path) -> tuple[Path, str]:
+    code, said = call("fit", "--config", small, "--bundle.write=true", "--trainer.enable_progress_bar=true",
+                      "--trainer.enable_checkpointing=true")  # fmt: skip
+    assert code == 0, said[-2000:]
     (bundle,) = tmp_path.glob("runs/small/version_*/bundle")
-    return bundle, done.stdout + done.stderr
+    return bundle, said
 
 
 def table_of(bundle: Path, rows: int) -> Path:
@@ -73,11 +79,10 @@ def test_from_fit_to_predict(fitted: tuple[Path, str], call: Call, tmp_path: Pat
     table = table_of(bundle, 22)
     table = table.rename(tmp_path / "new.csv")
     options = ["--model", str(bundle), "--table", str(table), "--folder", str(bundle / "examples"), "--batch", "5"]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(ROOT), *options, "--out", "cut"], cwd=tmp_path, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == -9, done.stderr[-2000:]
+    process = multiprocessing.get_context("fork").Process(target=killed, args=([*options, "--out", "cut"],))
+    process.start()
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL
     assert json.loads((tmp_path / "cut" / predict.STATE).read_text())["rows"] == 10
     code, said = call("predict", *options, "--out", "cut")
     assert code == 0, said
