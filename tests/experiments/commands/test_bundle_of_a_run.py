@@ -97,11 +97,11 @@ def test_from_fit_to_predict(fitted: tuple[Path, str], call: Call, tmp_path: Pat
     for more, what in ((["--coverage", "0.8"], "coverage"), (["--batch", "7"], "batch")):
         code, said = call("predict", *options, *more, "--out", "cut")
         assert code
-        assert f"predictions of another {what}; give another --out" in said
+        assert f"what was made with another {what}; give another --out" in said
     table.write_text(table.read_text() + "\n")
     code, said = call("predict", *options, "--out", "cut")
     assert code
-    assert "predictions of another table; give another --out" in said
+    assert "what was made with another table; give another --out" in said
     labelled = pd.read_csv(table)
     labelled["disease"] = pd.read_csv(tmp_path / "whole" / "predictions_disease.csv")["predicted"]
     labelled.to_csv(table, index=False)

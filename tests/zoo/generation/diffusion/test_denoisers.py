@@ -16,7 +16,7 @@ from zoo.generation.diffusion.noise import RowNoise
 from zoo.generation.diffusion.process import DiffusionOptions, Process, SamplingOptions
 
 CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
-    "ImageDenoiser": ((2, 4, 4), {"channels": (16, 32), "attention": 0}),
+    "ImageDenoiser": ((2, 4, 4), {"channels": (16, 32)}),
     "VectorDenoiser": ((6,), {"widths": (32, 16)}),
     "SignalDenoiser": ((4, 13), {"channels": (16, 32)}),
 }
@@ -60,12 +60,12 @@ def test_one_row_for_each_prompt_is_learned_by_heart(name: str) -> None:
     shape, options = CASES[name]
     torch.manual_seed(0)
     net: Any = DENOISERS.get(name)(shape, 12, **options)
-    process = Process(DiffusionOptions())
+    process = Process(DiffusionOptions(prediction="v_prediction"))
     clean = torch.stack([torch.ones(shape), -torch.ones(shape)]).repeat(8, *[1] * len(shape))
     context = torch.eye(12)[:2].unsqueeze(1).repeat(8, 1, 1) * 3
-    optimizer = torch.optim.Adam(net.parameters(), 2e-3)
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
     names = [str(k) for k in range(16)]
-    for number in range(200):
+    for number in range(100):
         noise = RowNoise(0, str(number), names)
         step, added = noise.integers(1000), noise.normal(shape)
         optimizer.zero_grad()
@@ -75,12 +75,10 @@ def test_one_row_for_each_prompt_is_learned_by_heart(name: str) -> None:
     net.eval()
 
     def predict(noisy: dict[str, Tensor], step: Tensor) -> dict[str, Tensor]:
-        return {"x": net(noisy["x"], step.expand(4), context[:4])}
+        return {"x": net(noisy["x"], step.expand(16), context)}
 
-    made = process.sample(predict, {"x": shape}, RowNoise(1, "", ["a", "b", "c", "d"]), SamplingOptions(steps=20))[
-        "x"
-    ]
-    assert (made.flatten(1).mean(1).sign() == clean[:4].flatten(1).mean(1).sign()).all()
+    made = process.sample(predict, {"x": shape}, RowNoise(1, "", names), SamplingOptions(steps=20))
+    assert (made["x"] - clean).flatten(1).mean(1).abs().max() < 0.8  # the other latent is 2 away
 
 
 def test_noise_is_added_by_the_published_schedule() -> None:
