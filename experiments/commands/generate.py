@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.core.command import COMMANDS, Command, at_least
+from experiments.core.command import COMMANDS, Command, at_least, required
 from experiments.core.progress import steps
-from experiments.core.written import Written, say_problems
-from zoo.errors import SpecError
+from experiments.core.written import Written, say_problems, stopped
 
 if TYPE_CHECKING:
-    from zoo.bundle.generate import GeneratedRow, GenerationRequest
+    from zoo.bundle.generate import GeneratedRow
     from zoo.bundle.load import Bundle
     from zoo.data import NewRows
+    from zoo.generation.request import GenerationRequest
 
 STATE, LINES, PICTURES, GRID = "generate.json", "generated.ndjson", "images", "grid.png"
 """Files and folders that are written."""
@@ -64,16 +62,15 @@ class Generate(Command):
     def main(self, arguments: Sequence[str]) -> int:
         """Make row after row."""
         options = self.parser().parse_args(list(arguments))
-        for name in ("model", "table", "make", "out"):
-            if getattr(options, name) is None:
-                raise SpecError(f"generate needs --{name}; zoo generate --help says what it is")
+        required(options, self.name, "model", "table", "make", "out")
         at_least(options, draws=1, grid=0)
-        from zoo.bundle.generate import check_request
         from zoo.bundle.load import load
+        from zoo.models.base import Generates, require
 
         bundle = load(options.model, device=options.device)
         request = asked(options)
-        check_request(bundle.model, request)
+        require(bundle.model, Generates, "generate")
+        request.check(bundle.model.modalities)
         rows = bundle.rows(options.table, options.folder)
         written = Written(options.out, identity(bundle, options, request), {"lines": LINES}, STATE)
         begin = written.begin({"lines": ""})
@@ -82,9 +79,7 @@ class Generate(Command):
         try:
             make_rows(bundle, rows, request, written)
         except KeyboardInterrupt:
-            print(f"\nstopped after {written.rows} of {len(rows)} rows; go on with: zoo generate "
-                  f"{shlex.join(arguments)}", file=sys.stderr, flush=True)  # fmt: skip
-            return 130
+            return stopped(self.name, arguments, written.rows, len(rows))
         written.finish(len(rows))
         say_problems(written.problems, len(rows))
         if options.grid:
@@ -95,8 +90,8 @@ class Generate(Command):
 
 def asked(options: argparse.Namespace) -> GenerationRequest:
     """What the options ask for."""
-    from zoo.bundle.generate import GenerationRequest
     from zoo.generation.diffusion.process import SamplingOptions
+    from zoo.generation.request import GenerationRequest
 
     return GenerationRequest(
         tuple(options.make),

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.core.command import COMMANDS, Command, at_least
+from experiments.core.command import COMMANDS, Command, at_least, required
 from experiments.core.progress import steps
-from experiments.core.written import Written, kinds_of_problems, say_problems
+from experiments.core.written import Written, kinds_of_problems, say_problems, stopped
 from zoo.errors import DataError, SpecError
 
 if TYPE_CHECKING:
@@ -56,9 +54,7 @@ class BundleCommand(Command):
                 f"zoo {self.name} --model RUN/bundle --table NEW.csv"
             )
         options = self.parser().parse_args(list(arguments))
-        for name in ("model", "table"):
-            if getattr(options, name) is None:
-                raise SpecError(f"{self.name} needs --{name}; zoo {self.name} --help says what it is")
+        required(options, self.name, "model", "table")
         at_least(options, batch=1)
         return options
 
@@ -104,9 +100,7 @@ class Predict(BundleCommand):
         try:
             self._predict(bundle, rows, written, options)
         except KeyboardInterrupt:
-            print(f"\nstopped after {written.rows} of {len(rows)} rows; go on with: zoo predict "
-                  f"{shlex.join(arguments)}", file=sys.stderr, flush=True)  # fmt: skip
-            return 130
+            return stopped(self.name, arguments, written.rows, len(rows))
         written.finish(len(rows))
         say_problems(written.problems, len(rows))
         print(f"predictions: {options.out}/predictions_*.csv", flush=True)

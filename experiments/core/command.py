@@ -92,6 +92,23 @@ def at_least(options: argparse.Namespace, **least: int) -> None:
             raise SpecError(f"--{name.replace('_', '-')} must be at least {smallest}, got {value}")
 
 
+def required(options: argparse.Namespace, command: str, *names: str) -> None:
+    """Refuse a command line that lacks options.
+
+    Args:
+        options: as parsed; None where one was not given.
+        command: its name.
+        names: of the options that it cannot do without.
+
+    Raises:
+        SpecError: one was not given.
+    """
+    for name in names:
+        if getattr(options, name) is None:
+            option = name.replace("_", "-")
+            raise SpecError(f"{command} needs --{option}; zoo {command} --help says what it is")
+
+
 def file_in_folder(path: Path, option: str) -> None:
     """Refuse a file to write whose folder does not exist.
 

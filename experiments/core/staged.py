@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -22,8 +22,7 @@ from safetensors.torch import load_file, save_file
 from zoo.callbacks.report import ReportCallback, run_folder
 from zoo.data import DataModule
 from zoo.errors import SpecError
-from zoo.models.staged import StagedModel, StagePlan
-from zoo.models.xgem.module import digest_of
+from zoo.models.staged import StagedModel, StagePlan, digest_of
 
 WEIGHTS, STATE, LAST = "weights.safetensors", "stage.json", "last.ckpt"
 """Files in the folder of a stage; the checkpoint goes once the stage is finished."""
@@ -51,71 +50,48 @@ def fit_stages(
     Raises:
         SpecError: a stage is needed that is neither finished nor asked for.
     """
-    warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
-    for name in ("lightning.pytorch", "lightning.fabric"):  # else each stage says which devices there are
-        logging.getLogger(name).setLevel(logging.WARNING)
+    staged, rows = cast(StagedModel, model), cast(DataModule, data)
+    console, told = Console(), cast(Any, trainer)
+    _hush()
     data.trainer = trainer
-    with _folder(model, trainer) as root:
-        _fit_all(model, data, trainer, make_trainer, config, root)
-    told: Any = trainer
+    plan = [p for p in staged.plan() if p.steps]
+    needed = {n for p in plan if p.runs for n in p.needs}
+    with _folder(staged, trainer) as root:
+        for number, stage in enumerate(plan, 1):
+            identity = staged.identity(stage.name, config, rows)
+            folder = root / f"{stage.name}-{digest_of(identity)}"
+            head = f"stage {number} of {len(plan)}, {stage.name}"
+            if (folder / STATE).exists():
+                staged.take_stage(stage.name, load_file(folder / WEIGHTS))
+                _say(trainer, console, f"{head}: finished before, in {folder}")
+            elif stage.runs:
+                _say(trainer, console, f"{head}: {stage.steps} steps, in {folder}")
+                _fit_stage(model, rows, stage, folder, make_trainer, identity)
+            elif stage.name in needed:
+                raise SpecError(
+                    f"the stage '{stage.name}' is needed and not finished ({folder} holds none); name it under "
+                    "model.training.only too, or leave that option out to run all stages"
+                )
+            else:
+                _say(trainer, console, f"{head}: left out, since it is not named under model.training.only")
     data.trainer, told.datamodule = trainer, data
 
 
+def _hush() -> None:
+    """Keep Lightning from saying at each stage which devices there are, and that the other parts are frozen."""
+    warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 @contextmanager
-def _folder(model: Any, trainer: L.Trainer) -> Iterator[Path]:
+def _folder(staged: StagedModel, trainer: L.Trainer) -> Iterator[Path]:
     """Where stages are kept; nothing is kept of a fast_dev_run."""
-    staged: StagedModel = model
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
         return
     yield Path(staged.stages_folder) if staged.stages_folder else run_folder(trainer).parent / "stages"
-
-
-def _fit_all(
-    model: L.LightningModule,
-    data: L.LightningDataModule,
-    trainer: L.Trainer,
-    make_trainer: Callable[[int, int, ModelCheckpoint], L.Trainer],
-    config: Mapping[str, Any],
-    root: Path,
-) -> None:
-    """Fit or take over every stage; see ``fit_stages``.
-
-    Args:
-        model: a StagedModel.
-        data: that it is trained on.
-        trainer: of the whole run.
-        make_trainer: makes the trainer of a stage.
-        config: ``init_args`` of the model as plain data.
-        root: folder of the stages.
-    """
-    staged, known, rows = _parts(model, data)
-    console = Console()
-    plan = [p for p in known if p.steps]
-    folders = {p.name: root / f"{p.name}-{digest_of(staged.identity(p.name, config, rows))}" for p in plan}
-    needed = {n for p in plan if p.runs for n in p.needs}
-    for number, stage in enumerate(plan, 1):
-        folder, head = folders[stage.name], f"stage {number} of {len(plan)}, {stage.name}"
-        if (folder / STATE).exists():
-            staged.take_stage(stage.name, load_file(folder / WEIGHTS))
-            _say(trainer, console, f"{head}: finished before, in {folder}")
-        elif stage.runs:
-            _say(trainer, console, f"{head}: {stage.steps} steps, in {folder}")
-            _fit_stage(model, rows, stage, folder, make_trainer, staged.identity(stage.name, config, rows))
-        elif stage.name in needed:
-            raise SpecError(
-                f"the stage '{stage.name}' is needed and not finished ({folder} holds none); name it under "
-                "model.training.only too, or leave that option out to run all stages"
-            )
-        else:
-            _say(trainer, console, f"{head}: left out, since it is not named under model.training.only")
-
-
-def _parts(model: Any, data: Any) -> tuple[StagedModel, Sequence[StagePlan], DataModule]:
-    staged: StagedModel = model
-    rows: DataModule = data
-    return staged, staged.plan(), rows
 
 
 def _say(trainer: L.Trainer, console: Console, text: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -107,3 +109,17 @@ def say_problems(problems: Counter[str], rows: int) -> None:
         print(f"{count} of {rows} rows: {reason}", flush=True)
     if len(problems) > SHOWN:
         print(f"and {len(problems) - SHOWN} other problems; the column 'problem' has them all", flush=True)
+
+
+def stopped(command: str, arguments: Sequence[str], done: int, rows: int) -> int:
+    """Say how a command that was interrupted goes on, and return its exit status.
+
+    Args:
+        command: its name.
+        arguments: that it was given.
+        done: rows that are written.
+        rows: of the table.
+    """
+    how = f"zoo {command} {shlex.join(arguments)}"
+    print(f"\nstopped after {done} of {rows} rows; go on with: {how}", file=sys.stderr, flush=True)
+    return 130

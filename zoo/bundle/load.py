@@ -17,7 +17,7 @@ from zoo.bundle.build import build_model
 from zoo.bundle.detectors import numbers
 from zoo.bundle.frames import joined, prediction_cells, prediction_columns
 from zoo.bundle.generate import ROWS as GENERATED_ROWS
-from zoo.bundle.generate import GeneratedRow, GenerationRequest, check_request, generate_part
+from zoo.bundle.generate import GeneratedRow, generate_part
 from zoo.bundle.parts import find_again
 from zoo.carried import Box
 from zoo.contract import PAD, Batch, collate
@@ -25,7 +25,8 @@ from zoo.data import PREPROCESSING, NewRows, Preprocessing, ReadRow
 from zoo.errors import DataError, SpecError
 from zoo.evaluation.outliers import Outliers, restored
 from zoo.generation.diffusion.process import SamplingOptions
-from zoo.models.base import TaskModel, task_model
+from zoo.generation.request import GenerationRequest
+from zoo.models.base import Generates, TaskModel, require, task_model
 from zoo.registry import plugins, use_plugins
 from zoo.tasks.base import TaskKind, task_kind
 from zoo.training.collector import Collector
@@ -173,7 +174,8 @@ class Bundle:
             SpecError, UnknownNameError: the model makes nothing, or not this.
         """
         request = GenerationRequest(tuple(targets), None if given is None else tuple(given), draws, seed, sampling)
-        check_request(self.model, request)
+        require(self.model, Generates, "generate")
+        request.check(self.model.modalities)
         rows = self.rows(table, folder)
         found: list[GeneratedRow] = []
         for start in range(0, len(rows), GENERATED_ROWS):

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 from rich.console import Console
 
 from zoo.data import data_module
-from zoo.generation.diffusion.process import SamplingOptions
+from zoo.generation.request import GenerationRequest
 from zoo.models.base import Generates, task_model
 from zoo.rendering.grid import save_grid
 from zoo.values import Shown
@@ -64,7 +64,7 @@ def write_samples(trainer: L.Trainer, model: L.LightningModule, folder: Path, se
     maker = cast(Generates, model)
     with torch.inference_mode():
         for told, target in routes(names):
-            made = maker.generate(batch, [target], given=told, seed=seed, sampling=SamplingOptions())[target]
+            made = maker.generate(batch, GenerationRequest((target,), told, seed=seed))[target]
             heads.append(f"generated {target} from {' + '.join(told)}")
             columns.append([shown(target, x) for x in made])
     path = folder / "samples.png"

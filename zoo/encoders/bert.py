@@ -18,12 +18,22 @@ from zoo.errors import SpecError, ZooError
 from zoo.packaged import package_folder
 
 
-def _new(spec: ModalitySpec, length: int, dim: int, depth: int, heads: int, dropout: float, mlp_ratio: float) -> Any:
-    """Make a BERT of random weights."""
+def new_bert(codes: int, length: int, dim: int, depth: int, heads: int, dropout: float, mlp_ratio: float) -> Any:
+    """Make a BERT of random weights.
+
+    Args:
+        codes: number of codes, padding among them.
+        length: most codes of a row.
+        dim: width.
+        depth: number of blocks.
+        heads: of attention.
+        dropout: rate.
+        mlp_ratio: hidden width of the MLP over ``dim``.
+    """
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
-        vocab_size=spec.vocab_size,
+        vocab_size=codes,
         hidden_size=dim,
         num_hidden_layers=depth,
         num_attention_heads=heads,
@@ -233,7 +243,7 @@ class BERTEncoder(Encoder):
             check_bert("BERTEncoder", self.model, spec, pretrained, self.reads)
         else:
             check_heads("BERTEncoder", dim, heads)
-            self.model = _new(spec, self.reads, dim, depth, heads, dropout, mlp_ratio)
+            self.model = new_bert(spec.vocab_size, self.reads, dim, depth, heads, dropout, mlp_ratio)
         self.model.train()
         self.project = project(int(self.model.config.hidden_size), dim)
         self.bag = TextBag(bag, dim, bag_dropout) if bag else None

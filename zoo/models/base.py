@@ -22,7 +22,7 @@ and so on for the test. What only some models can do is a protocol of its own; w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol, cast, runtime_checkable
 
 import lightning as L
@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from zoo.contract import Batch, ModalitySpec, Output, TaskSpec
 from zoo.errors import SpecError
-from zoo.generation.diffusion.process import SamplingOptions
+from zoo.generation.request import GenerationRequest
 from zoo.registry import Registry
 from zoo.training.collector import Evaluation
 
@@ -99,32 +99,20 @@ class HasHeads(Protocol):
 class Generates(Protocol):
     """A model that makes modalities of a row from others."""
 
-    def generate(
-        self,
-        batch: Batch,
-        targets: Sequence[str],
-        *,
-        given: Sequence[str] | None = None,
-        seed: int = 0,
-        draw: int = 0,
-        sampling: SamplingOptions = SamplingOptions(),
-        joint: bool = True,
-    ) -> dict[str, Tensor]:
+    def generate(self, batch: Batch, request: GenerationRequest, *, draw: int = 0) -> dict[str, Tensor]:
         """Make modalities of every row.
 
-        What is made of a row follows from the row, its id, ``seed`` and ``draw``.
+        What is made of a row follows from the row, its id, the seed of the request and ``draw``, and not from the
+        rows beside it.
 
         Args:
-            batch: rows with any modalities.
-            targets: modalities to make, together.
-            given: modalities that may be told; None for all but the targets.
-            seed: of all random numbers.
+            batch: rows with any modalities; those that are made are not looked at.
+            request: what is to be made.
             draw: number of the draw.
-            sampling: sampler, steps and guidance.
-            joint: whether what is made together may look at each other while it is made.
 
         Returns:
-            Modality -> (B, *shape), values as processors make them.
+            Modality -> (B, *shape), values as processors make them. A row of which nothing is known is made from
+            nothing, as if it were any row.
         """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,3 +70,9 @@ class StagedModel(Protocol):
 
     def take_stage(self, stage: str, weights: Mapping[str, Any]) -> None:
         """Take the weights of a finished stage."""
+
+
+def digest_of(told: object) -> str:
+    """Twelve letters that stand for plain data, such as the identity of a stage."""
+    text = json.dumps(told, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -16,8 +16,7 @@ from experiments.commands.audit_generated.values import (
     table_values,
 )
 from experiments.commands.generate import LINES
-from experiments.core.command import COMMANDS, Command
-from zoo.errors import SpecError
+from experiments.core.command import COMMANDS, Command, required
 
 if TYPE_CHECKING:
     from zoo.bundle.load import Bundle
@@ -62,10 +61,7 @@ class AuditGenerated(Command):
     def main(self, arguments: Sequence[str]) -> int:
         """Compare, print, and judge."""
         options = self.parser().parse_args(list(arguments))
-        for name in ("made", "model", "train", "held_out"):
-            if getattr(options, name) is None:
-                option = name.replace("_", "-")
-                raise SpecError(f"audit-generated needs --{option}; zoo audit-generated --help says what it is")
+        required(options, self.name, "made", "model", "train", "held_out")
         from zoo.bundle.load import load
         from zoo.evaluation.generated.audit import AuditLimits
 

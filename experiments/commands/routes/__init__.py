@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,18 @@ from torch import Tensor
 from datamodules.core.base import BaseDataModule
 from experiments.commands.routes import tables
 from experiments.commands.routes.probes import ImageProbe
-from experiments.commands.routes.rows import Rows, chunks, real_rows
-from experiments.core.command import COMMANDS, Command, at_least
+from experiments.commands.routes.rows import Rows, chunks, pixels, real_rows
+from experiments.core.command import COMMANDS, Command, at_least, required
 from experiments.core.finish import finish, show_table
 from experiments.core.progress import steps
 from experiments.core.study import Study
 from zoo.bundle.load import load
+from zoo.callbacks.samples import routes
 from zoo.contract import MODALITIES, TaskSpec
 from zoo.errors import SpecError, unknown_name
 from zoo.evaluation.generated.text_baselines import constant_text, random_texts, retrieved_texts
 from zoo.generation.diffusion.process import SamplingOptions
+from zoo.generation.request import GenerationRequest
 from zoo.models.base import Generates, require
 from zoo.results import Result, Table, joint_word
 
@@ -65,10 +66,7 @@ class Routes(Command):
         started = time.monotonic()
         options, rest = self.parser().parse_known_args(list(arguments))
         at_least(options, rows=4, steps=1, resamples=1)
-        if options.bundle is None:
-            raise SpecError(
-                "routes needs --bundle, the folder that fit wrote, such as runs/xgem_mini/version_0/bundle"
-            )
+        required(options, self.name, "bundle")
         bundle = load(options.bundle)
         require(bundle.model, Generates, "be asked for modalities")
         study = Study.parse(rest)
@@ -119,7 +117,7 @@ class Look:
         found = [tables.prompt_table(self.vectors["test"], self.rows.units, self.options.resamples)]
         pictures = [m for m in self.names if MODALITIES.get(self.model.modalities[m].kind).pixels]
         texts = [m for m in self.names if MODALITIES.get(self.model.modalities[m].kind).language]
-        probes = {m: ImageProbe.fit(tables.as_pixels(self.train.values(m)), self.train.labels) for m in pictures}
+        probes = {m: ImageProbe.fit(pixels(self.train.values(m)), self.train.labels) for m in pictures}
         back = [self._reconstructed(m, probes.get(m)) for m in [*pictures, *texts]]
         found.append(tables.reconstruction_table(back))
         for m in pictures:
@@ -137,17 +135,17 @@ class Look:
         ]
 
     def _routes(self, target: str) -> list[tuple[str, ...]]:
-        others = [m for m in self.names if m != target]
-        return [(), *(told for size in range(1, len(others) + 1) for told in combinations(others, size))]
+        return [(), *(told for told, made in routes(self.names) if made == target)]
 
     @torch.inference_mode()
     def _made(self, target: str, told: tuple[str, ...]) -> Tensor:
         """What is made of all test rows by one route."""
         how = SamplingOptions(self.options.steps, self.options.guidance if told else 1.0)
+        request = GenerationRequest((target,), told, seed=self.options.seed, sampling=how)
         found, parts = [], chunks(self.rows.batch, CHUNK)
         with steps(f"{target} from {' + '.join(told) or NOTHING}", len(parts)) as progress:
             for number, batch in enumerate(parts, 1):
-                made = self.model.generate(batch, [target], given=told, seed=self.options.seed, sampling=how)
+                made = self.model.generate(batch, request)
                 found.append(made[target])
                 progress.to(number)
         return torch.cat(found)
@@ -158,12 +156,12 @@ class Look:
         return tables.retrieved(test, train)
 
     def _image_lines(self, target: str, probe: ImageProbe) -> list[dict[str, object]]:
-        real = tables.as_pixels(self.rows.values(target))
-        train = tables.as_pixels(self.train.values(target))
+        real = pixels(self.rows.values(target))
+        train = pixels(self.train.values(target))
         lines = []
         for told in self._routes(target):
             name = " + ".join(told)
-            made = [(name or NOTHING, tables.as_pixels(self._made(target, told)))]
+            made = [(name or NOTHING, pixels(self._made(target, told)))]
             if told:
                 made.append((f"nearest training row by {name}", train[self._neighbours(told)]))
             for label, found in made:
@@ -195,8 +193,8 @@ class Look:
         if probe is None:
             return {"modality": modality, "error": tables.word_errors(back, real), "n": len(self.rows)}
         error = float((back - real).abs().mean())
-        made, resamples = tables.as_pixels(back), self.options.resamples
-        line = tables.image_row(modality, made, tables.as_pixels(real), self.rows, probe, self.classes, resamples)
+        made, resamples = pixels(back), self.options.resamples
+        line = tables.image_row(modality, made, pixels(real), self.rows, probe, self.classes, resamples)
         return {**line, "modality": modality, "error": error}
 
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from experiments.commands.routes.rows import Matrix, Whole
 from zoo.evaluation.generated.agreement import UNKNOWN
 
-Matrix = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
 COMPONENTS = 64
 """Principal components of the pixels."""
 FEWEST = 10

@@ -16,6 +16,7 @@ from zoo.errors import DataError
 from zoo.evaluation.generated.agreement import UNKNOWN
 from zoo.thinning import thinned
 
+Matrix = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
 
@@ -83,7 +84,7 @@ def _labels(data: BaseDataModule, rows: Whole, task: TaskSpec | None) -> Whole:
     return found
 
 
-def pixels(images: Tensor) -> npt.NDArray[np.float64]:
+def pixels(images: Tensor) -> Matrix:
     """The pixels of images (N, C, H, W) as plain numbers (N, F)."""
     return images.flatten(1).double().cpu().numpy()
 

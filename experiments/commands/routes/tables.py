@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from experiments.commands.routes.probes import ImageProbe, Matrix, Whole
-from experiments.commands.routes.rows import Rows, pixels
+from experiments.commands.routes.probes import ImageProbe
+from experiments.commands.routes.rows import Matrix, Rows, Whole
 from zoo.errors import DataError
 from zoo.evaluation.generated.agreement import AgreementOptions, image_agreement
 from zoo.evaluation.generated.distance import distance
@@ -206,8 +206,3 @@ def word_errors(back: Tensor, real: Tensor) -> float:
 def retrieved(query: Tensor, train: Tensor) -> list[int]:
     """The nearest training row of each of N rows, by vectors of length 1."""
     return torch.argmax(query @ train.T, 1).tolist()
-
-
-def as_pixels(images: Tensor) -> Matrix:
-    """The pixels of images as plain numbers."""
-    return pixels(images)

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from zoo.errors import DataError, SpecError
+from zoo.errors import SpecError
 from zoo.evaluation.generated.neighbours import Pair
-from zoo.evaluation.generated.privacy import PrivacyOptions, PrivacyResult, privacy
+from zoo.evaluation.generated.privacy import PrivacyOptions, PrivacyResult, check_apart, privacy
 from zoo.evaluation.generated.text_copies import TextCopies, text_copies
 from zoo.evaluation.resampling import Interval
 
@@ -181,11 +181,7 @@ def audit_texts(
     Raises:
         DataError: see ``text_copies``, or a unit is in training and held-out rows.
     """
-    shared = sorted(set(units["train"]) & set(units["heldout"]))
-    if shared:
-        raise DataError(
-            f"{len(shared)} units are in training and held-out rows, such as '{shared[0]}'; split by patient"
-        )
+    check_apart(units)
 
     def measured(train: str, heldout: str) -> TextCopies:
         return text_copies(

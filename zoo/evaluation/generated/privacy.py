@@ -6,7 +6,7 @@ on reach. It shows what these attacks find; that they find nothing is no proof t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,6 +190,18 @@ def _check(sets: dict[str, Matrix], units: dict[str, list[str]]) -> None:
     few = {name: len(rows) for name, rows in sets.items() if len(rows) < 3}
     if few:
         raise DataError(f"privacy needs 3 rows of each set at least, got {few}")
+    check_apart(units)
+
+
+def check_apart(units: Mapping[str, Sequence[str]]) -> None:
+    """Refuse training and held-out rows of one unit.
+
+    Args:
+        units: "train" and "heldout" -> the units of their rows.
+
+    Raises:
+        DataError: they share one.
+    """
     shared = sorted(set(units["train"]) & set(units["heldout"]))
     if shared:
         raise DataError(

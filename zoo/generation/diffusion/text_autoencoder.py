@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.contract import MODALITIES, PAD, ModalitySpec, masked_mean
-from zoo.encoders.bert import run_bert
+from zoo.encoders.bert import new_bert, run_bert
 from zoo.errors import SpecError
 from zoo.generation.diffusion.autoencoder import AUTOENCODERS, Autoencoder, Posterior
 
@@ -67,24 +67,12 @@ class TextAutoencoder(Autoencoder):
                 f"TextAutoencoder: dim is a multiple of {HEAD}, latent and depth are positive, word_dropout lies in "
                 f"[0, 1); got dim={dim}, latent={latent}, depth={depth}, word_dropout={word_dropout}"
             )
-        from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
+        from transformers import GPT2Config, GPT2LMHeadModel
 
         self.word_dropout, self.beta, self.free_bits = word_dropout, beta, free_bits
         self.latent_shape = (latent,)
         length, heads = spec.shape[0], dim // HEAD
         self.codes = MODALITIES.get(spec.kind).number_of_codes(spec)
-        rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-        reader = BertConfig(
-            vocab_size=self.codes,
-            hidden_size=dim,
-            num_hidden_layers=depth,
-            num_attention_heads=heads,
-            intermediate_size=4 * dim,
-            max_position_embeddings=length,
-            type_vocab_size=1,
-            pad_token_id=PAD,
-            **rates,
-        )
         writer = GPT2Config(
             vocab_size=self.codes + 2,  # a code for the beginning, and one for a hidden word
             n_positions=length + 1,
@@ -97,7 +85,7 @@ class TextAutoencoder(Autoencoder):
             bos_token_id=self.codes,
             eos_token_id=PAD,
         )
-        self.reader: Any = BertModel(reader, add_pooling_layer=False)
+        self.reader: Any = new_bert(self.codes, length, dim, depth, heads, dropout, 4.0)
         self.writer: Any = GPT2LMHeadModel(writer)
         self.posterior = nn.Linear(dim, 2 * latent)
         self.to_embedding = nn.Linear(latent, dim, bias=False)

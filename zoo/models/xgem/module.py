@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ from zoo.contract import Batch, ModalitySpec, Output, TaskSpec, by_name
 from zoo.data import DataModule
 from zoo.encoders.base import Encoder
 from zoo.errors import SpecError, unknown_name
-from zoo.generation.diffusion.autoencoder import Posterior
-from zoo.generation.diffusion.process import DiffusionOptions, SamplingOptions
+from zoo.generation.diffusion.process import DiffusionOptions
+from zoo.generation.request import GenerationRequest
 from zoo.models.base import MODELS
-from zoo.models.staged import StagePlan
+from zoo.models.staged import StagePlan, digest_of
 from zoo.models.xgem.latents import LatentBatch
 from zoo.models.xgem.options import PromptOptions, StageOptions, XGeMTraining
 from zoo.models.xgem.parts import AutoencoderFactory, DenoiserFactory, Parts
-from zoo.models.xgem.sampling import Request, make
+from zoo.models.xgem.sampling import make
 from zoo.models.xgem.stage_data import StageData
 from zoo.models.xgem.stages.alignment import AlignmentStage
 from zoo.models.xgem.stages.autoencoders import AutoencoderStage
@@ -168,17 +168,11 @@ class XGeM(L.LightningModule):
         self.requires_grad_(False).eval()
 
     def stage_weights(self, stage: str) -> dict[str, Tensor]:
-        """The weights that a stage trains, by name, and for a denoiser the scales of its latents."""
+        """The weights that a stage trains, by name."""
         found: dict[str, Tensor] = {}
         for prefix, part in self._stages[stage].trained().items():
             found |= {f"{prefix}.{k}": v.detach().cpu().clone() for k, v in part.state_dict().items()}
-        for m in self._scaled_by(stage):
-            found |= {f"standards.{m}.{k}": v.detach().cpu() for k, v in self.parts.standards[m].state_dict().items()}
         return found
-
-    def _scaled_by(self, stage: str) -> list[str]:
-        one = self._stages[stage]
-        return [one.modality] if isinstance(one, DenoiserStage) else []
 
     def take_stage(self, stage: str, weights: Mapping[str, Tensor]) -> None:
         """Take the weights of a finished stage.
@@ -210,11 +204,11 @@ class XGeM(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
-        """Learn the scale of latents from the training rows, and begin to average weights."""
+        """Let the stage look at the latents of the training rows, and begin to average weights."""
         stage = self._stage()
-        if isinstance(stage, DenoiserStage):
+        if stage.on_latents:
             loader: Any = self.trainer.train_dataloader
-            self.parts.standard(stage.modality).learn(_on(loader.rows.latents[stage.modality], self.device))
+            stage.look(loader.rows)
         for part in stage.trained().values():
             part.train()
         if stage.options.ema:
@@ -261,7 +255,7 @@ class XGeM(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the stage trains, and its average: what stands before is kept elsewhere, the rest may change."""
         stage = self._stage()
-        own = [f"parts.{p}." for p in (*stage.trained(), *(f"standards.{m}" for m in self._scaled_by(stage.name)))]
+        own = [f"parts.{name}." for name in stage.trained()]
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k.startswith(tuple(own))}
         if self._average is not None:
             checkpoint["average"] = self._average.state_dict()
@@ -295,49 +289,18 @@ class XGeM(L.LightningModule):
         count = torch.stack(list(told.present.values())).sum(0)
         return Output(streams={"prompts": total / count.clamp_min(1).unsqueeze(1)}, available={"prompts": count > 0})
 
-    def generate(
-        self,
-        batch: Batch,
-        targets: Sequence[str],
-        *,
-        given: Sequence[str] | None = None,
-        seed: int = 0,
-        draw: int = 0,
-        sampling: SamplingOptions = SamplingOptions(),
-        joint: bool = True,
-    ) -> dict[str, Tensor]:
-        """Make modalities of every row from others that it has.
-
-        What is made of a row follows from the row, its id, ``seed`` and ``draw``.
+    def generate(self, batch: Batch, request: GenerationRequest, *, draw: int = 0) -> dict[str, Tensor]:
+        """Make modalities of every row from others that it has: see zoo.models.base.Generates.
 
         Args:
-            batch: rows with any modalities; those in ``targets`` are not looked at.
-            targets: modalities to make, together.
-            given: modalities that may be told; None for all but the targets.
-            seed: of all random numbers.
+            batch: rows with any modalities; those that are made are not looked at.
+            request: what is to be made.
             draw: number of the draw.
-            sampling: sampler, steps and guidance.
-            joint: whether denoisers of several targets attend to each other's latents.
-
-        Returns:
-            Modality -> (B, *shape), values as processors make them. A row of which nothing is known is made from
-            nothing, as if it were any row.
 
         Raises:
-            UnknownNameError: a modality is not one of the model's.
+            SpecError, UnknownNameError: the model does not make this.
         """
-        request = Request(tuple(targets), None if given is None else tuple(given), seed, draw, sampling, joint)
-        return make(self.parts, self.encode(batch), request, self.device)
-
-
-def _on(posterior: Posterior, device: torch.device) -> Posterior:
-    return Posterior(posterior.mean.to(device), posterior.sigma.to(device))
-
-
-def digest_of(told: object) -> str:
-    """Twelve letters that stand for plain data."""
-    text = json.dumps(told, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return make(self.parts, self.encode(batch), request, draw, self.device)
 
 
 def data_digest(data: DataModule) -> str:

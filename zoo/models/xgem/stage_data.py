@@ -102,11 +102,8 @@ class StageData(L.LightningDataModule):
         whole = self.folder / f"{split}.safetensors"
         if not whole.exists():
             rank, world = trainer.global_rank, trainer.world_size
-            module = trainer.lightning_module
-            training = module.training
-            module.eval()
-            part = encoded(self.inner.rows_dataloader(rows), self.encode, module.device)
-            module.train(training)
+            device = trainer.lightning_module.device
+            part = encoded(self.inner.rows_dataloader(rows), self.encode, device)  # by parts that are frozen by now
             write_latents(part, self.folder / f"{split}-{rank}.safetensors")
             trainer.strategy.barrier()
             if rank == 0:

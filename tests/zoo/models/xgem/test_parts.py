@@ -16,11 +16,12 @@ from zoo.generation.contrastive.info_nce import info_nce
 from zoo.generation.diffusion.autoencoder import Posterior
 from zoo.generation.diffusion.noise import RowNoise
 from zoo.generation.diffusion.process import DiffusionOptions, SamplingOptions
+from zoo.generation.request import GenerationRequest
 from zoo.models.xgem.latents import LatentBatch, LatentLoader, joined
 from zoo.models.xgem.multi_prompt import MultiPrompt
 from zoo.models.xgem.options import AlignmentOptions, PromptOptions, StageOptions, XGeMTraining
 from zoo.models.xgem.parts import Parts
-from zoo.models.xgem.sampling import Request, make_latents
+from zoo.models.xgem.sampling import make_latents
 
 BLOOD, GENES, TEXT = (
     ModalitySpec("blood", "tabular", (3,), cardinalities=(0, 0, 0)),
@@ -147,8 +148,8 @@ def test_making_together_changes_nothing_before_the_alignment_is_trained_and_som
     how = SamplingOptions(steps=3)
 
     def made(joint: bool) -> torch.Tensor:
-        request = Request(("blood", "genes"), ("note",), 0, 0, how, joint)
-        return make_latents(net, rows, request, torch.device("cpu"))["blood"]
+        request = GenerationRequest(("blood", "genes"), ("note",), sampling=how, joint=joint)
+        return make_latents(net, rows, request, 0, torch.device("cpu"))["blood"]
 
     with torch.no_grad():
         for denoiser in net.denoisers.values():
@@ -158,9 +159,9 @@ def test_making_together_changes_nothing_before_the_alignment_is_trained_and_som
     torch.nn.init.normal_(net.attentions["blood"].attention.out_proj.weight)  # type: ignore[union-attr,arg-type]
     assert not torch.allclose(made(True), made(False))
     with pytest.raises(UnknownNameError, match="did you mean 'blood'"):
-        make_latents(net, rows, Request(("blod",), None, 0, 0, how), torch.device("cpu"))
+        make_latents(net, rows, GenerationRequest(("blod",), sampling=how), 0, torch.device("cpu"))
     with pytest.raises(SpecError, match="given and made at once"):
-        make_latents(net, rows, Request(("blood",), ("blood",), 0, 0, how), torch.device("cpu"))
+        make_latents(net, rows, GenerationRequest(("blood",), ("blood",), sampling=how), 0, torch.device("cpu"))
 
 
 def test_options_that_cannot_be_are_refused() -> None:

@@ -14,6 +14,7 @@ from zoo.models.xgem.options import StageOptions
 from zoo.training.loss_table import world_size
 
 if TYPE_CHECKING:
+    from zoo.models.xgem.latents import LatentBatch
     from zoo.models.xgem.parts import Parts
 
 
@@ -62,6 +63,9 @@ class Stage(ABC):
 
     def learn(self, rows: Mapping[str, Tensor]) -> None:
         """Take from training rows (M, *shape) of each modality what stays fixed in the stage; here nothing."""
+
+    def look(self, rows: LatentBatch) -> None:
+        """Take from the latents of all training rows what stays fixed in the stage; here nothing."""
 
     def looks_at(self) -> Sequence[str]:
         """Modalities whose training rows ``learn`` is to be given; here none."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zoo.generation.diffusion.autoencoder import Posterior
 from zoo.generation.diffusion.noise import RowNoise
 from zoo.models.xgem.latents import LatentBatch
 from zoo.models.xgem.options import StageOptions
@@ -32,9 +33,16 @@ class DenoiserStage(Stage):
         self.modality = modality
 
     def trained(self) -> Mapping[str, nn.Module]:
-        """The denoiser, and what weighs its prompts."""
-        m = self.modality
-        return {f"denoisers.{m}": self.parts.denoisers[m], f"multi_prompts.{m}": self.parts.multi_prompts[m]}
+        """The denoiser, what weighs its prompts, and the scale of its latents."""
+        m, parts = self.modality, self.parts
+        groups = {"denoisers": parts.denoisers, "multi_prompts": parts.multi_prompts, "standards": parts.standards}
+        return {f"{name}.{m}": group[m] for name, group in groups.items()}
+
+    def look(self, rows: LatentBatch) -> None:
+        """Learn the scale of the latents."""
+        standard, found = self.parts.standard(self.modality), rows.latents[self.modality]
+        device = standard.mean.device
+        standard.learn(Posterior(found.mean.to(device), found.sigma.to(device)))
 
     def losses(self, batch: LatentBatch, what: str, progress: float) -> dict[str, Tensor]:
         """Mean squared error over the rows that have the modality."""
